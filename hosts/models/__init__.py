@@ -1,0 +1,21 @@
+from hosts.models.audit import AuditRecord
+from hosts.models.host import Host
+from hosts.models.operation import Entry, Lease, Operation
+from hosts.models.place import Rack, Site
+from hosts.models.plane import Plane
+from hosts.models.pool import Pool, PoolMount
+from hosts.models.power import Bmc
+
+__all__ = [
+    "AuditRecord",
+    "Bmc",
+    "Entry",
+    "Host",
+    "Lease",
+    "Operation",
+    "Plane",
+    "Pool",
+    "PoolMount",
+    "Rack",
+    "Site",
+]

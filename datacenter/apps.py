@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class DatacenterConfig(AppConfig):
+    name = "datacenter"
+    verbose_name = "Data center"
+
+    def ready(self) -> None:
+        from datacenter import celery  # noqa: F401  makes our app the current one for shared tasks

@@ -1,0 +1,36 @@
+"""The control plane's Celery app: queues `control` and `plan`.
+
+Settings and their reasons: decisions/0003. Messages are doorbells; the database is the truth.
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "datacenter.settings")
+
+from django.conf import settings
+
+app = Celery("stowage")
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    accept_content=["json"],
+    result_accept_content=["json"],
+    task_serializer="json",
+    task_ignore_result=True,
+    task_acks_late=False,  # a lost message is found by the sweep; redelivery would run steps twice
+    worker_prefetch_multiplier=1,
+    worker_disable_prefetch=True,
+    broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 30, "socket_keepalive": True},
+    broker_connection_retry_on_startup=True,
+    worker_soft_shutdown_timeout=5,
+    task_default_queue="control",
+    task_routes={"datacenter.plan.*": {"queue": "plan"}},
+    beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
+    timezone="UTC",
+    worker_hijack_root_logger=False,
+    task_always_eager=False,
+)
+app.autodiscover_tasks()

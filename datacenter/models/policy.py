@@ -1,0 +1,45 @@
+"""How a site may be consolidated, and what its energy costs."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from hosts.models import Site
+
+percent = [MinValueValidator(0), MaxValueValidator(90)]
+
+
+class Policy(models.Model):
+    """Headroom and limits for the planner; one row a site."""
+
+    site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="policy")
+    cpu_headroom_percent = models.FloatField(default=20, validators=percent)
+    memory_headroom_percent = models.FloatField(default=15, validators=percent)
+    disk_headroom_percent = models.FloatField(default=10, validators=percent)
+    cpu_overcommit = models.FloatField(default=4, validators=[MinValueValidator(1), MaxValueValidator(64)])
+    moves_in_per_host = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
+    moves_out_per_host = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
+    history_hours = models.PositiveIntegerField(default=168, validators=[MinValueValidator(1)])
+
+    class Meta:
+        verbose_name_plural = "policies"
+
+    def __str__(self) -> str:
+        return f"policy of {self.site}"
+
+
+class Tariff(models.Model):
+    """What a kilowatt-hour costs at a site, in money and in CO2."""
+
+    site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="tariff")
+    currency = models.CharField(max_length=3, default="EUR")
+    price_per_kwh = models.DecimalField(
+        max_digits=8, decimal_places=4, default="0.25", validators=[MinValueValidator(0)]
+    )
+    carbon_g_per_kwh = models.FloatField(default=300, validators=[MinValueValidator(0)])
+    # power usage effectiveness: what the building draws for each watt of IT
+    pue = models.FloatField(default=1.5, validators=[MinValueValidator(1), MaxValueValidator(5)])
+
+    def __str__(self) -> str:
+        return f"tariff of {self.site}"
