@@ -1,0 +1,181 @@
+"""The seam between Stowage and a host: what a driver must offer, and the values that cross.
+
+In go plain values, out come the frozen dataclasses of this module. A driver raises only from `hosts.errors`,
+retries nothing by itself, and never waits without a deadline.
+"""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+WorkloadKind = Literal["vm", "container"]
+WorkloadState = Literal["running", "paused", "stopped", "crashed", "migrating", "starting", "unknown"]
+Power = Literal["on", "off", "turning on", "turning off", "unknown"]
+
+# Containers that Stowage did not make have no uuid of ours: theirs is derived from the engine's id, so that
+# every observer arrives at the same one.
+CONTAINER_NAMESPACE = uuids.UUID("6f7b7a1e-2f5e-4e0b-9d0e-5b1f5f0c5a10")
+
+
+def container_uuid(engine_id: str, labels: dict[str, str]) -> str:
+    """The uuid by which Stowage knows a container: its label `stowage.uuid`, else made from its engine id."""
+    try:
+        return str(uuids.UUID(labels["stowage.uuid"]))
+    except (KeyError, ValueError):
+        return str(uuids.uuid5(CONTAINER_NAMESPACE, engine_id))
+
+
+@dataclass(frozen=True)
+class ObservedDisk:
+    """A disk as the hypervisor reports it; who knows the pools fills in `pool` and `shared_pool_id`."""
+
+    target: str
+    path: str
+    format: str
+    size_gib: float
+    pool: str | None = None
+    shared_pool_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ObservedWorkload:
+    """A VM or container as it is now; `reason` says why it is in its state ("paused (user)")."""
+
+    kind: WorkloadKind
+    uuid: str
+    name: str
+    state: WorkloadState
+    reason: str
+    vcpus: float
+    memory_mib: int
+    disk_gib: float = 0.0
+    autostart: bool = False
+    disks: tuple[ObservedDisk, ...] = ()
+    bridges: tuple[str, ...] = ()
+    serial_log: str | None = None
+    image: str | None = None
+    engine_id: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    restart_policy: str | None = None
+    ports: tuple[dict[str, Any], ...] = ()
+    command: tuple[str, ...] = ()
+    environment_keys: tuple[str, ...] = ()
+    generation: int | None = None
+    managed: bool = False
+
+    def to_data(self) -> dict[str, Any]:
+        """The workload as it travels in an observation."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class WorkloadCounters:
+    """What one workload has used so far; totals only grow while it runs, rates are the reader's business."""
+
+    kind: WorkloadKind
+    uuid: str
+    name: str
+    cpu_seconds_total: float
+    memory_used_mib: float
+    memory_guest_used_mib: float | None
+    disk_read_bytes_total: int
+    disk_written_bytes_total: int
+    network_received_bytes_total: int
+    network_sent_bytes_total: int
+
+
+@dataclass(frozen=True)
+class HypervisorFacts:
+    """What a hypervisor says about itself. `missing` has a sentence for each optional fact not given."""
+
+    host_uuid: str
+    hypervisor: str
+    libvirt: str
+    accelerator_listed: tuple[str, ...]
+    cpu_model: str | None
+    machine_types: tuple[str, ...]
+    memory_mib: int | None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What a container engine says about itself."""
+
+    engine: str
+    engine_host_id: str
+    storage_driver: str
+    keeps_containers_over_restart: bool
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PowerReading:
+    """What a BMC answers. "on" may be read while a machine is going down: read until stable."""
+
+    power: Power
+    model: str | None
+    serial: str | None
+
+
+class Watch(Protocol):
+    """A running event watch."""
+
+    def close(self) -> None: ...
+
+
+class HypervisorHost(Protocol):
+    """A connection to one host's hypervisor. Calls raise Unreachable or TimedOut while nobody answers."""
+
+    def open(self) -> None:
+        """Connects; when already connected and alive, does nothing."""
+
+    def close(self) -> None: ...
+
+    def is_alive(self) -> bool:
+        """Whether the connection stands, without a round trip."""
+
+    def facts(self) -> HypervisorFacts: ...
+
+    def list_domains(self) -> list[ObservedWorkload]: ...
+
+    def domain_counters(self) -> list[WorkloadCounters]:
+        """Counters of every running domain from one call to the hypervisor."""
+
+    def watch(self, on_change: Callable[[str], None]) -> Watch:
+        """Calls `on_change(uuid)` from a foreign thread at each life-cycle event, and `on_change("")` when
+        the connection is lost. The callback must only enqueue: the event loop waits for it."""
+
+
+class ContainerEngine(Protocol):
+    """A connection to one host's container engine."""
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def is_alive(self) -> bool: ...
+
+    def facts(self) -> EngineFacts: ...
+
+    def list_containers(self) -> list[ObservedWorkload]: ...
+
+    def container_counters(self) -> list[WorkloadCounters]:
+        """Counters of every running container, gathered in one pass."""
+
+    def watch(self, on_change: Callable[[str], None]) -> Watch: ...
+
+
+class Bmc(Protocol):
+    """A host's management controller. Each call opens its own session: BMCs are slow and forget."""
+
+    def read_power(self) -> PowerReading: ...
+
+    def power_on(self) -> None:
+        """Asks for power; accepted is not on."""
+
+    def power_off(self, *, force: bool) -> None:
+        """Asks the system to shut down, or with `force` cuts the power; accepted is not off."""

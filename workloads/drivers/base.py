@@ -1,0 +1,235 @@
+"""The seam between Stowage and what runs on a host: the verbs of VMs, containers and their files.
+
+Every verb is an "ensure": done twice it equals done once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+from hosts.drivers.base import WorkloadState
+from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, VmSpec
+
+
+@dataclass(frozen=True)
+class Location:
+    """Whether a host has a workload, in which state and why; the plane's answer to "is it with you?"."""
+
+    present: bool
+    state: WorkloadState = "unknown"
+    reason: str = ""
+    persistent: bool = False
+    generation: int | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class DescribedDisk:
+    """A disk of a defined VM with its two sizes: what the guest sees and what the file takes."""
+
+    target: str
+    path: str
+    format: str
+    size_bytes: int
+    used_bytes: int
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class VmDescription:
+    """All that is needed to judge whether another host can take a VM."""
+
+    uuid: str
+    name: str
+    xml: str
+    vcpus: int
+    memory_mib: int
+    machine: str
+    accelerator: str
+    disks: tuple[DescribedDisk, ...]
+    bridges: tuple[str, ...]
+    serial_log: str | None
+    socket_folders: tuple[str, ...] = ()
+    boot_files: tuple[str, ...] = ()
+    snapshots: int = 0
+    generation: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    obstacles: tuple[str, ...] = ()
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> VmDescription:
+        known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
+        known["disks"] = tuple(DescribedDisk(**disk) for disk in data.get("disks") or ())
+        for key in ("bridges", "socket_folders", "boot_files", "obstacles"):
+            known[key] = tuple(data.get(key) or ())
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class MigrationOrder:
+    """What the source needs to know to send a VM; `copied_targets` are the disks whose bytes go too."""
+
+    uuid: str
+    destination_uri: str
+    migration_uri: str
+    copied_targets: tuple[str, ...] = ()
+    bandwidth_mib_s: int = 0
+    timeout_s: float = 600.0
+    generation: int = 0
+
+
+@dataclass(frozen=True)
+class MigrationProgress:
+    """One second of a running migration. Bytes count memory and copied disks together."""
+
+    elapsed_s: float
+    data_total_bytes: int
+    data_processed_bytes: int
+    data_remaining_bytes: int
+    dirty_rate_bytes_s: int = 0
+    iteration: int = 0
+    expected_downtime_ms: int = 0
+
+    @property
+    def percent(self) -> float | None:
+        if self.data_total_bytes <= 0:
+            return None
+        return max(0.0, min(100.0, 100.0 * (1 - self.data_remaining_bytes / self.data_total_bytes)))
+
+
+@dataclass(frozen=True)
+class MigrationResult:
+    """A migration that the source reports as complete; the destination is paused now."""
+
+    seconds: float
+    data_mib: float
+    downtime_ms: int | None
+
+
+class Running(Protocol):
+    """What a long verb tells about itself and asks of its caller (the plane's Progress is one)."""
+
+    def update(
+        self,
+        text: str,
+        percent: float | None = None,
+        data: dict[str, Any] | None = None,
+        *,
+        at_once: bool = False,
+    ) -> None: ...
+
+    def check(self) -> None:
+        """Raises when the caller wants an end."""
+
+
+class VirtualMachines(Protocol):
+    """The verbs of VMs on one host."""
+
+    def locate(self, uuid: str) -> Location: ...
+
+    def describe(self, uuid: str) -> VmDescription: ...
+
+    def define(self, spec: VmSpec, accelerator: str) -> None:
+        """Ensures the definition; a name or uuid that belongs to something else is Refused."""
+
+    def undefine(self, uuid: str) -> None:
+        """Ensures that no definition is left; a running VM is Refused."""
+
+    def start(self, uuid: str) -> None: ...
+
+    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> None:
+        """Asks the guest to shut down; when the time is up: off by force, or TimedOut without `force`."""
+
+    def destroy(self, uuid: str) -> None:
+        """Ensures that the VM is off, at once."""
+
+    def resume(self, uuid: str, generation: int) -> None:
+        """Lets a paused VM run, if `generation` is at least the one it is stamped with."""
+
+    def pause(self, uuid: str) -> None: ...
+
+    def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
+
+    def migrate_check(
+        self, vm: VmDescription, *, copied: bool, pools: Iterable[str], bridges: Iterable[str]
+    ) -> None:
+        """On the destination: raises Refused with every reason why `vm` could not come here."""
+
+    def migrate(
+        self,
+        order: MigrationOrder,
+        on_progress: Callable[[MigrationProgress], None],
+        is_aborted: Callable[[], bool],
+    ) -> MigrationResult:
+        """On the source: sends the VM and leaves it paused on the destination.
+
+        An error here says nothing about where the VM is: ask both sides by `locate`.
+        """
+
+
+class Volumes(Protocol):
+    """The files of VMs on one host."""
+
+    def ensure(
+        self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None
+    ) -> bool:
+        """Ensures the disk's file, a full copy of the image grown to size; whether this call made it."""
+
+    def remove(self, disk: DiskSpec) -> None: ...
+
+    def target_prepare(self, disks: Iterable[DescribedDisk], folders: Iterable[str]) -> list[str]:
+        """Ensures empty files for disks to be copied here, and the folders; the paths that this call made."""
+
+    def target_unprepare(self, created: Iterable[str]) -> None: ...
+
+    def quarantine(self, paths: Iterable[str]) -> list[str]:
+        """Renames the files to `*.stowage-left`; the new paths."""
+
+    def image_path(self, source: ImageSource) -> str:
+        """Where the image cache keeps that image."""
+
+    def image_inspect(self, path: str, image_format: str) -> int:
+        """The virtual size in bytes of an image that is safe to use; raises Refused when it is not one."""
+
+
+class Containers(Protocol):
+    """The verbs of containers on one host."""
+
+    def locate(self, uuid: str) -> Location: ...
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Ensures the container, not started; its engine id. Another container of that name is Refused."""
+
+    def start(self, uuid: str) -> None: ...
+
+    def stop(self, uuid: str, timeout_s: float) -> None: ...
+
+    def remove(self, uuid: str) -> None:
+        """Ensures that it is gone; a running one is Refused."""
+
+    def fence(self, uuid: str) -> None:
+        """Ensures that it stays down: restart policy "no" first, then stopped."""
+
+    def wait_healthy(self, uuid: str, timeout_s: float) -> str:
+        """Waits until it runs and its health check, if any, passes; a sentence on how that was seen."""
+
+    def describe(self, uuid: str) -> ContainerSpec:
+        """A spec that makes the same container elsewhere; Refused with a sentence when none can."""
+
+    def image_id(self, reference: str) -> str | None:
+        """The engine's id of the image, or None when the engine does not have it."""
+
+    def image_pull(self, reference: str, running: Running) -> None: ...
+
+    def image_load(self, file: BinaryIO, reference: str) -> None:
+        """Ensures `reference` from an archive: a saved image, or a bare root file system to import."""
+
+    def image_save(self, reference: str) -> Iterable[bytes]:
+        """The image as a saved archive, in chunks."""
