@@ -1,0 +1,87 @@
+"""An assignment made into a Plan: ordered moves, freed hosts, reasons, bound and watts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from .bounds import host_bound
+from .cost import cost_of, hosts_staying_on
+from .explanation import kept_hosts, unmoved
+from .model import Plan
+from .ordering import order_moves
+from .power import placement_watts
+from .problem import Ints, Problem
+
+
+def assemble(
+    problem: Problem,
+    goal: Ints,
+    aim: Literal["consolidate", "evacuate", "balance", "relieve"],
+    refusals: tuple[str, ...] = (),
+) -> Plan:
+    """The plan that brings the data center to `goal`, or as near as a safe order of moves gets."""
+    ordered = order_moves(problem, goal)
+    if aim == "consolidate" and ordered.stuck:
+        goal = _without_useless(problem, ordered.reached)
+        if cost_of(problem, goal) >= cost_of(problem, problem.home):
+            goal = problem.home
+        ordered = order_moves(problem, goal)
+    reached = ordered.reached
+    stuck = tuple(
+        f"{problem.unit_label(unit)} cannot reach {problem.hosts[goal[unit]].label} safely; it stays."
+        for unit in ordered.stuck
+    )
+    on_before = problem.is_on
+    stays = hosts_staying_on(problem, reached) if aim == "consolidate" else on_before
+    before = {workload.id: workload.host for workload in problem.workloads}
+    after = before | {move.workload: move.target for move in ordered.moves}
+    names = [host.id for host in problem.hosts]
+    return Plan(
+        goal=aim,
+        moves=ordered.moves,
+        hosts_to_power_off=tuple(names[host] for host in np.flatnonzero(on_before & ~stays)),
+        hosts_kept=kept_hosts(problem, reached, stays) if aim == "consolidate" else (),
+        workloads_unmoved=unmoved(problem, reached),
+        placement_before=before,
+        placement_after=after,
+        hosts_on_before=int(on_before.sum()),
+        hosts_on_after=int(stays.sum()),
+        watts_before=_watts(problem, before, on_before),
+        watts_after=_watts(problem, after, stays),
+        lower_bound=host_bound(problem),
+        refusals=refusals + stuck,
+        warnings=_overloaded(problem),
+    )
+
+
+def _without_useless(problem: Problem, reached: Ints) -> Ints:
+    """The reached assignment without moves off hosts that were not emptied after all, where that fits."""
+    left = reached == problem.home
+    busy = np.zeros(len(problem.hosts), dtype=bool)
+    busy[reached[left & (reached >= 0)]] = True
+    useless = ~left & (problem.home >= 0) & busy[problem.home]
+    goal = np.where(useless, problem.home, reached)
+    over = (problem.free_under(goal) < np.minimum(0.0, problem.free_under(problem.home))).any(axis=1)
+    return reached if over.any() else goal
+
+
+def _overloaded(problem: Problem) -> tuple[str, ...]:
+    """Hosts over the policy's limits already now: nothing is moved to them."""
+    free = problem.free_under(problem.home)
+    sentences = []
+    for host in np.flatnonzero((free < 0).any(axis=1)):
+        column = int((free[host] / problem.limits[host]).argmin())
+        dimension, label = problem.dimensions[column], problem.hosts[host].label
+        limit = problem.limits[host, column]
+        sentences.append(
+            f"{label} is over the policy's limit now: {limit - free[host, column]:,.1f} {dimension.unit} of "
+            f"{dimension.label} where {limit:,.1f} are allowed."
+        )
+    return tuple(sentences)
+
+
+def _watts(problem: Problem, placement: dict[str, str], on: np.ndarray) -> float:
+    names = [problem.hosts[host].id for host in np.flatnonzero(on)]
+    return round(placement_watts(problem.data_center, problem.policy, placement, names), 3)

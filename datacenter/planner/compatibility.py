@@ -1,0 +1,51 @@
+"""May this workload run on that host at all, however empty? A sentence where it may not."""
+
+from __future__ import annotations
+
+from .model import Host, Workload
+
+
+def why_incompatible(workload: Workload, host: Host) -> str | None:
+    """The first thing about the host that the workload cannot live with, or None."""
+    if workload.only_hosts and host.id not in workload.only_hosts:
+        return f"{workload.label} may run only on {', '.join(workload.only_hosts)}"
+    if host.id in workload.never_hosts:
+        return f"{workload.label} is excluded from {host.label}"
+    if workload.kind == "vm" and not host.has_hypervisor:
+        return f"{host.label} has no hypervisor"
+    if workload.kind == "container" and not host.has_engine:
+        return f"{host.label} has no container engine"
+    if workload.architecture and workload.architecture != host.architecture:
+        return f"{workload.label} needs {workload.architecture} and {host.label} is {host.architecture}"
+    if workload.cpu_model and workload.cpu_model != host.cpu_model:
+        has = host.cpu_model or "another"
+        return f"{workload.label} needs CPU model {workload.cpu_model}, {host.label} has {has}"
+    missing = [bridge for bridge in workload.bridges if bridge not in host.bridges]
+    if missing:
+        return f"{host.label} has no bridge {missing[0]}"
+    missing = [pool for pool in workload.pools if pool not in host.pools]
+    if missing:
+        return f"{host.label} does not read the storage pool {missing[0]}"
+    return None
+
+
+def why_closed(host: Host) -> str | None:
+    """Why the host takes no new work at all now, or None."""
+    if not host.is_on:
+        return f"{host.label} is off"
+    if not host.accepts_work:
+        return host.accepts_reason or f"{host.label} takes no new work"
+    return None
+
+
+def requirements(workload: Workload) -> tuple[object, ...]:
+    """All that `why_incompatible` reads of a workload: equal requirements, equal answers on every host."""
+    return (
+        workload.kind,
+        workload.architecture,
+        workload.cpu_model,
+        workload.bridges,
+        workload.pools,
+        workload.only_hosts,
+        workload.never_hosts,
+    )

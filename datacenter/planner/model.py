@@ -1,0 +1,261 @@
+"""What the planner reads and what it answers, as plain frozen values.
+
+    DataCenter = hosts + workloads + rules        Policy = what the operator wants kept free
+    plan(data_center, policy) -> Plan             Plan = ordered moves, freed hosts, and why not more
+
+Nothing here imports NumPy, so pages and services may use these values freely. Every value is JSON-ready
+through `datacenter.planner.data`. An id is any text unique among its kind; `name` is what people read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Kind = Literal["vm", "container"]
+Scope = Literal["host", "rack", "site"]
+RESOURCES = ("cpu_cores", "memory_mib", "disk_gib", "disk_io_mib_s", "network_mbit_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Amounts of what a host has or a workload takes. None: not limited (a host), not known (a workload)."""
+
+    cpu_cores: float | None = None
+    memory_mib: float | None = None
+    disk_gib: float | None = None
+    disk_io_mib_s: float | None = None
+    network_mbit_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Demand by hour of the week (168 values, Monday 00:00 first); empty where there is no history."""
+
+    cpu_cores: tuple[float, ...] = ()
+    memory_mib: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A physical machine. `idle_watts` and `peak_watts` are the ends of its linear power model."""
+
+    id: str
+    capacity: Resources
+    name: str = ""
+    site: str = ""
+    rack: str = ""
+    idle_watts: float = 0.0
+    peak_watts: float = 0.0
+    is_on: bool = True
+    can_power_off: bool = True
+    power_off_reason: str = ""  # a sentence, when it must stay on
+    accepts_work: bool = True
+    accepts_reason: str = ""  # a sentence, when it takes nothing new (maintenance, cordoned, not reachable)
+    architecture: str = "x86_64"
+    cpu_model: str = ""
+    has_hypervisor: bool = True
+    has_engine: bool = True
+    bridges: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()  # ids of the shared pools it reads
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A VM or a container on its host (`host` is empty for one that is not placed yet).
+
+    `allocation.disk_gib` counts local disk only: what lies on a shared pool takes nothing from the host, and
+    the pool is named in `pools`. `copy_gib` is what a move must copy besides memory.
+    """
+
+    id: str
+    kind: Kind
+    allocation: Resources
+    host: str = ""
+    name: str = ""
+    observed_p95: Resources | None = None
+    profile: Profile | None = None
+    pinned: bool = False
+    pinned_reason: str = ""
+    movable: bool = True
+    immovable_reason: str = ""  # a sentence: why the machinery cannot move it now
+    anti_affinity: tuple[str, ...] = ()  # groups whose members must be on different hosts
+    affinity: tuple[str, ...] = ()  # groups whose members stay on one host
+    architecture: str = ""  # empty: any
+    cpu_model: str = ""  # empty: any
+    bridges: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    only_hosts: tuple[str, ...] = ()  # empty: any
+    never_hosts: tuple[str, ...] = ()
+    copy_gib: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name or self.id
+
+    @property
+    def why_fixed(self) -> str | None:
+        """The sentence that keeps it where it is, or None when it may move."""
+        if self.pinned:
+            return f"{self.label} is pinned to its host" + _because(self.pinned_reason)
+        if not self.movable:
+            return self.immovable_reason or f"{self.label} cannot be moved"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Workloads that must be `apart` (never two in one host, rack or site) or `spread` over `at_least`."""
+
+    name: str
+    workloads: tuple[str, ...]
+    kind: Literal["apart", "spread"] = "apart"
+    scope: Scope = "host"
+    at_least: int = 2  # for spread
+
+
+@dataclass(frozen=True, slots=True)
+class DataCenter:
+    """Everything the planner may know, at one moment."""
+
+    hosts: tuple[Host, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def with_workload(self, workload: Workload) -> DataCenter:
+        """The same data center with one workload more."""
+        return replace(self, workloads=(*self.workloads, workload))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How full hosts may get, and what a plan may cost.
+
+    A workload's CPU demand is the larger of two numbers: its allocation divided by `cpu_overcommit` (at 2.0 a
+    promised vCPU counts as half a core) and its observed p95. Memory likewise. So overcommit never hides a
+    workload that really uses what it was given, and an idle one never counts for nothing. The demands on a
+    host stay within its capacity less the headroom.
+
+    `cpu_counting="separate"` holds two limits side by side instead: allocations within cores x overcommit,
+    and p95 within cores less the headroom (how many other systems count). Without a p95, the allocation over
+    the overcommit stands in.
+    """
+
+    name: str = "default"
+    cpu_overcommit: float = 2.0
+    memory_overcommit: float = 1.0
+    cpu_counting: Literal["larger", "separate"] = "larger"
+    cpu_headroom: float = 0.2
+    memory_headroom: float = 0.1
+    disk_headroom: float = 0.1
+    disk_io_headroom: float = 0.2
+    network_headroom: float = 0.2
+    objective: Literal["hosts", "watts"] = "hosts"
+    spare_hosts: int = 0  # empty hosts left on as a warm reserve
+    survive_failures: int = 0  # N+k: after the loss of any k hosts everything can be restarted
+    use_profiles: bool = True  # hold the limits in every hour of the week where workloads have a profile
+    moves_in_per_host: int = 2
+    moves_out_per_host: int = 2
+    max_moves: int | None = None
+    max_moved_gib: float | None = None
+    effort: int = 1  # 0: first answer; 1: normal; higher: search longer
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One live migration or relocation; it may start once every move named in `after` is done."""
+
+    id: str
+    workload: str
+    source: str
+    target: str
+    after: tuple[str, ...] = ()
+    reason: str = ""
+    wave: int = 1  # the earliest round it can run in under the policy's limits per host
+    memory_mib: float = 0.0
+    copy_gib: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHost:
+    """A host that stays on, with the sentence why and the workloads and rules that keep it."""
+
+    host: str
+    sentence: str
+    workloads: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """A workload that stays where it is, with one sentence why."""
+
+    workload: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The proof beside a plan: no plan under this policy can do with fewer hosts."""
+
+    hosts: int
+    resource: str  # the binding one, as in RESOURCES, or "fixed workloads"
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer. `refusals` holds a sentence for everything asked for that cannot be done."""
+
+    goal: Literal["consolidate", "evacuate", "balance", "relieve"]
+    moves: tuple[Move, ...]
+    hosts_to_power_off: tuple[str, ...]
+    hosts_kept: tuple[KeptHost, ...]
+    workloads_unmoved: tuple[Unmoved, ...]
+    placement_before: dict[str, str]
+    placement_after: dict[str, str]
+    hosts_on_before: int
+    hosts_on_after: int
+    watts_before: float
+    watts_after: float
+    lower_bound: Bound
+    refusals: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def gap(self) -> float:
+        """How far above the proven minimum the plan is: 0.02 means at most 2 % more hosts than needed."""
+        least = max(1, self.lower_bound.hosts)
+        return max(0, self.hosts_on_after - self.lower_bound.hosts) / least
+
+    @property
+    def saved_watts(self) -> float:
+        return self.watts_before - self.watts_after
+
+    @property
+    def moved_memory_mib(self) -> float:
+        return sum(move.memory_mib for move in self.moves)
+
+    @property
+    def waves(self) -> int:
+        """Rounds of parallel moves that the plan takes."""
+        return max((move.wave for move in self.moves), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a new workload goes: a host, or None with one sentence for each host why not."""
+
+    host: str | None
+    sentence: str
+    why_not: dict[str, str] = field(default_factory=dict)
+
+
+def _because(reason: str) -> str:
+    return f": {reason.rstrip('.')}" if reason else ""

@@ -1,0 +1,90 @@
+"""Small data centers to test with, and hypothesis strategies for random ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from datacenter.planner.model import DataCenter, Host, Policy, Resources, Rule, Workload
+
+PLAIN = Policy(cpu_headroom=0.0, memory_headroom=0.0, disk_headroom=0.0, cpu_overcommit=1.0)
+
+
+def host(name: str, cpu: float = 8, memory: float = 8192, disk: float = 100, **fields: Any) -> Host:
+    return Host(name, Resources(cpu, memory, disk), **({"idle_watts": 80, "peak_watts": 200} | fields))
+
+
+def vm(name: str, on: str, cpu: float = 1, memory: float = 1024, disk: float = 0, **fields: Any) -> Workload:
+    return Workload(name, "vm", Resources(cpu, memory, disk), on, **fields)
+
+
+def container(name: str, on: str, cpu: float = 1, memory: float = 256, **fields: Any) -> Workload:
+    return Workload(name, "container", Resources(cpu, memory, 0), on, **fields)
+
+
+def world(hosts: list[Host], workloads: list[Workload], *rules: Rule) -> DataCenter:
+    return DataCenter(tuple(hosts), tuple(workloads), rules)
+
+
+@st.composite
+def data_centers(draw: st.DrawFn) -> DataCenter:
+    """Up to seven hosts and twenty workloads with pins, groups, rules, offs and overloads among them."""
+    hosts = [
+        host(
+            f"h{number}",
+            cpu=draw(st.sampled_from([4, 8, 16])),
+            memory=draw(st.sampled_from([4096, 8192, 16384])),
+            disk=draw(st.sampled_from([50, 200])),
+            site="s1",
+            rack=draw(st.sampled_from(["", "r1", "r2"])),
+            is_on=draw(st.integers(0, 7)) > 0,
+            can_power_off=draw(st.integers(0, 5)) > 0,
+            accepts_work=draw(st.integers(0, 5)) > 0,
+            has_engine=draw(st.booleans()),
+            pools=draw(st.sampled_from([(), ("p1",)])),
+            peak_watts=draw(st.integers(80, 300)),
+        )
+        for number in range(draw(st.integers(1, 7)))
+    ]
+    workloads = [
+        Workload(
+            f"w{number}",
+            draw(st.sampled_from(["vm", "vm", "container"])),
+            Resources(
+                draw(st.sampled_from([0.5, 1, 2, 4])),
+                draw(st.sampled_from([256, 1024, 3000])),
+                draw(st.integers(0, 20)),
+            ),
+            draw(st.sampled_from(hosts)).id,
+            observed_p95=draw(st.sampled_from([None, Resources(0.2, 300), Resources(3, None)])),
+            pinned=draw(st.integers(0, 9)) == 0,
+            movable=draw(st.integers(0, 9)) > 0,
+            anti_affinity=draw(st.sampled_from([(), (), ("a",), ("b",), ("a", "b")])),
+            affinity=draw(st.sampled_from([(), (), (), ("x",)])),
+            pools=draw(st.sampled_from([(), (), ("p1",)])),
+            never_hosts=draw(st.sampled_from([(), (), (hosts[0].id,)])),
+        )
+        for number in range(draw(st.integers(0, 20)))
+    ]
+    rules: list[Rule] = []
+    if len(workloads) > 3:
+        names = [workload.id for workload in workloads]
+        members = draw(st.lists(st.sampled_from(names), min_size=2, max_size=4, unique=True))
+        kind = draw(st.sampled_from(["apart", "spread"]))
+        rules.append(Rule("r", tuple(members), kind, draw(st.sampled_from(["host", "rack"]))))
+    return DataCenter(tuple(hosts), tuple(workloads), tuple(rules))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    return Policy(
+        cpu_overcommit=draw(st.sampled_from([1.0, 2.0, 4.0])),
+        cpu_counting=draw(st.sampled_from(["larger", "separate"])),
+        cpu_headroom=draw(st.sampled_from([0.0, 0.2])),
+        memory_headroom=draw(st.sampled_from([0.0, 0.1])),
+        objective=draw(st.sampled_from(["hosts", "watts"])),
+        spare_hosts=draw(st.sampled_from([0, 0, 1])),
+        moves_in_per_host=draw(st.integers(1, 2)),
+        max_moves=draw(st.sampled_from([None, None, 3])),
+    )
