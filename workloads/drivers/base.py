@@ -217,6 +217,9 @@ class Containers(Protocol):
     def fence(self, uuid: str) -> None:
         """Ensures that it stays down: restart policy "no" first, then stopped."""
 
+    def restore_policy(self, uuid: str, restart_policy: str) -> None:
+        """Undoes the policy part of `fence`."""
+
     def wait_healthy(self, uuid: str, timeout_s: float) -> str:
         """Waits until it runs and its health check, if any, passes; a sentence on how that was seen."""
 

@@ -1,0 +1,395 @@
+"""The verbs of VMs, containers and volumes over the data center in memory (`hosts.drivers.fake`).
+
+Faults are planned on the world by the names that the calls below carry ("vm.start", "volume.ensure" ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
+
+from hosts.drivers.fake import (
+    ACTIVE,
+    FakeContainer,
+    FakeDataCenter,
+    FakeDisk,
+    FakeDomain,
+    FakeEngine,
+    FakeFile,
+    FakeHost,
+    FakeHypervisor,
+)
+from hosts.errors import NotFound, Refused
+from hosts.units import gib_to_bytes
+from workloads.drivers.base import (
+    DescribedDisk,
+    Location,
+    MigrationOrder,
+    MigrationProgress,
+    MigrationResult,
+    Running,
+    VmDescription,
+)
+from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, VmSpec
+
+IMAGE_CACHE = "/var/lib/stowage/images"
+
+
+class FakeMachines(FakeHypervisor):
+    """A fake hypervisor that also speaks the verbs of VMs."""
+
+    def locate(self, uuid: str) -> Location:
+        with self.world.call(self.host, "vm.locate"):
+            domain = self.host.domains.get(uuid)
+            if domain is None:
+                return Location(False)
+            return Location(True, domain.state, domain.reason, domain.persistent, domain.generation)
+
+    def describe(self, uuid: str) -> VmDescription:
+        with self.world.call(self.host, "vm.describe"):
+            domain = self.host.domain(uuid)
+            disks = tuple(
+                DescribedDisk(d.target, d.path, d.format, d.size_bytes, d.size_bytes) for d in domain.disks
+            )
+            return VmDescription(
+                uuid=uuid,
+                name=domain.name,
+                xml=f"<domain><uuid>{uuid}</uuid></domain>",
+                vcpus=domain.vcpus,
+                memory_mib=domain.memory_mib,
+                machine=domain.machine,
+                accelerator=domain.accelerator,
+                disks=disks,
+                bridges=tuple(domain.bridges),
+                serial_log=domain.serial_log,
+                snapshots=domain.snapshots,
+                generation=domain.generation,
+                labels=dict(domain.labels),
+            )
+
+    def define(self, spec: VmSpec, accelerator: str) -> None:
+        with self.world.call(self.host, "vm.define"):
+            for other in self.host.domains.values():
+                if other.name == spec.name and other.uuid != spec.uuid:
+                    raise Refused(f"The host already has a VM named {spec.name}. Choose another name.")
+            known = self.host.domains.get(spec.uuid)
+            if known and not known.managed:
+                raise Refused(f"The VM {known.name} was not made by Stowage; it is left as it is.")
+            if known:
+                return
+            disks = [FakeDisk(d.target, d.path, d.format, gib_to_bytes(d.size_gib)) for d in spec.disks]
+            self.host.domains[spec.uuid] = FakeDomain(
+                spec.uuid,
+                spec.name,
+                spec.vcpus,
+                spec.memory_mib,
+                disks,
+                [nic.bridge for nic in spec.nics],
+                generation=spec.generation,
+                operation=spec.operation,
+                labels=dict(spec.labels),
+                serial_log=spec.serial_log,
+                machine=spec.machine,
+                accelerator=accelerator,
+            )
+            self.world.changed(self.host.name, spec.uuid)
+
+    def undefine(self, uuid: str) -> None:
+        with self.world.call(self.host, "vm.undefine"):
+            domain = self.host.domains.get(uuid)
+            if domain is None:
+                return
+            if domain.state in ACTIVE:
+                raise Refused(f"The VM {domain.name} is still {domain.state}. Stop it first.")
+            del self.host.domains[uuid]
+            self.world.changed(self.host.name, uuid)
+
+    def start(self, uuid: str) -> None:
+        with self.world.call(self.host, "vm.start"):
+            domain = self.host.domain(uuid)
+            if domain.state in ACTIVE:
+                return
+            if domain.memory_mib > self.host.memory_free_mib():
+                raise Refused(f"The host {self.host.name} has too little memory for {domain.name}.")
+            domain.boots += 1
+            self._set(domain, "running", "running (booted)")
+
+    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> None:
+        with self.world.call(self.host, "vm.stop"):
+            domain = self.host.domains.get(uuid)
+            if domain and domain.state in ACTIVE:
+                self._set(domain, "stopped", "shut off (shutdown)")
+
+    def destroy(self, uuid: str) -> None:
+        with self.world.call(self.host, "vm.destroy"):
+            domain = self.host.domains.get(uuid)
+            if domain and domain.state in ACTIVE:
+                self._set(domain, "stopped", "shut off (destroyed)")
+                if not domain.persistent:
+                    del self.host.domains[uuid]
+
+    def resume(self, uuid: str, generation: int) -> None:
+        with self.world.call(self.host, "vm.resume"):
+            domain = self.host.domain(uuid)
+            if domain.generation is not None and generation < domain.generation:
+                raise Refused(f"The VM {domain.name} has a newer owner; this order to resume it is stale.")
+            if domain.state == "paused":
+                self._set(domain, "running", "running (unpaused)")
+
+    def pause(self, uuid: str) -> None:
+        with self.world.call(self.host, "vm.pause"):
+            domain = self.host.domain(uuid)
+            if domain.state == "running":
+                self._set(domain, "paused", "paused (user)")
+
+    def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
+        with self.world.call(self.host, "vm.stamp"):
+            domain = self.host.domain(uuid)
+            if domain.generation is not None and generation < domain.generation:
+                raise Refused(f"The VM {domain.name} has a newer owner; this stamp is stale.")
+            domain.generation, domain.operation = generation, operation or domain.operation
+
+    def migrate_check(
+        self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]
+    ) -> None:
+        with self.world.call(self.host, "vm.migrate_check"):
+            reasons = []
+            if vm.memory_mib > self.host.memory_free_mib():
+                reasons.append(f"{self.host.name} has too little free memory for {vm.name}.")
+            if missing := sorted(set(bridges) - self.host.bridges):
+                reasons.append(f"{self.host.name} has no bridge {', '.join(missing)}.")
+            if vm.machine not in self.host.machine_types:
+                reasons.append(f"{self.host.name} does not offer the machine type {vm.machine}.")
+            taken = {d.name for d in self.host.domains.values()} | set(self.host.domains)
+            if vm.name in taken or vm.uuid in taken:
+                reasons.append(
+                    f"{self.host.name} already has a VM with the name or the identity of {vm.name}."
+                )
+            if vm.snapshots:
+                reasons.append(f"{vm.name} has snapshots; libvirt cannot move it before they are removed.")
+            if reasons:
+                raise Refused(" ".join(reasons))
+
+    def migrate(
+        self,
+        order: MigrationOrder,
+        on_progress: Callable[[MigrationProgress], None],
+        is_aborted: Callable[[], bool],
+    ) -> MigrationResult:
+        with self.world.call(self.host, "vm.migrate") as fault:
+            domain = self.host.domain(order.uuid)
+            target = self.world.host_at(order.destination_uri)
+            if domain.state != "running":
+                raise Refused(f"The VM {domain.name} does not run; only a running VM moves live.")
+            if not target.powered:
+                raise Refused(f"The destination {target.name} does not answer.")
+            on_progress(MigrationProgress(0.5, 1000, 500, 500))
+            if is_aborted():
+                raise Refused("The migration was cancelled; the VM stayed.")
+            self._copy_files(domain, target, order.copied_targets)
+            moved = FakeDomain(**{**vars(domain), "state": "paused", "reason": "paused (user)"})
+            target.domains[order.uuid] = moved
+            if fault is None or fault.mode != "half":
+                del self.host.domains[order.uuid]
+            self.world.changed(self.host.name, order.uuid)
+            self.world.changed(target.name, order.uuid)
+            return MigrationResult(1.0, 1.0, 20)
+
+    def _copy_files(self, domain: FakeDomain, target: FakeHost, copied_targets: Iterable[str]) -> None:
+        for disk in domain.disks:
+            here, there = self.host.files_for(disk.path), target.files_for(disk.path)
+            if disk.target in copied_targets:
+                if disk.path not in there:
+                    raise Refused(f"The disk {disk.path} was not prepared on {target.name}.")
+                there[disk.path].content = here[disk.path].content
+            elif here is not there:
+                raise Refused(f"The disk {disk.path} is not shared with {target.name}.")
+
+    def _set(self, domain: FakeDomain, state: str, reason: str) -> None:
+        domain.state, domain.reason = state, reason  # type: ignore[assignment]
+        self.world.changed(self.host.name, domain.uuid)
+
+
+class FakeVolumes:
+    """The files of VMs on one fake host."""
+
+    def __init__(self, world: FakeDataCenter, host: str) -> None:
+        self.world = world
+        self.host = world.hosts[host]
+
+    def ensure(self, disk: DiskSpec, image_path: str | None, running: Running | None = None) -> bool:
+        with self.world.call(self.host, "volume.ensure"):
+            pool, size_bytes = self.host.pool_of(disk.path), gib_to_bytes(disk.size_gib)
+            if pool is None:
+                raise Refused(f"No pool of {self.host.name} holds {disk.path}.")
+            if disk.path in pool.files:
+                return False
+            if size_bytes > pool.free_bytes:
+                raise Refused(
+                    f"The pool {pool.name} has too little room for a disk of {disk.size_gib:g} GiB."
+                    " Choose a smaller disk or another pool."
+                )
+            if image_path and image_path not in self.host.files:
+                raise NotFound("The image of the disk is not on the host.")
+            content = self.host.files[image_path].content if image_path else "empty"
+            pool.files[disk.path] = FakeFile(content, size_bytes)
+            return True
+
+    def remove(self, disk: DiskSpec) -> None:
+        with self.world.call(self.host, "volume.remove"):
+            self.host.files_for(disk.path).pop(disk.path, None)
+
+    def target_prepare(self, disks: Iterable[DescribedDisk], folders: Iterable[str]) -> list[str]:
+        with self.world.call(self.host, "volume.target_prepare"):
+            created = []
+            for disk in disks:
+                files = self.host.files_for(disk.path)
+                if disk.path in files and files[disk.path].content != "prepared":
+                    raise Refused(f"{self.host.name} already has a file {disk.path}. Move it away first.")
+                if disk.path not in files:
+                    files[disk.path] = FakeFile("prepared", disk.size_bytes)
+                created.append(disk.path)
+            return created
+
+    def target_unprepare(self, created: Iterable[str]) -> None:
+        with self.world.call(self.host, "volume.target_unprepare"):
+            used = {disk.path for d in self.host.domains.values() for disk in d.disks}
+            for path in created:
+                if path not in used:
+                    self.host.files_for(path).pop(path, None)
+
+    def quarantine(self, paths: Iterable[str]) -> list[str]:
+        with self.world.call(self.host, "volume.quarantine"):
+            left = []
+            for path in paths:
+                files = self.host.files_for(path)
+                if path in files:
+                    files[path + ".stowage-left"] = files.pop(path)
+                    left.append(path + ".stowage-left")
+            return left
+
+    def image_path(self, source: ImageSource) -> str:
+        return f"{IMAGE_CACHE}/{source.image}.{source.format}"
+
+    def image_inspect(self, path: str, image_format: str) -> int:
+        with self.world.call(self.host, "volume.image_inspect"):
+            if path not in self.host.files:
+                raise NotFound("The image of the disk is not on the host.")
+            return self.host.files[path].size_bytes
+
+
+class FakeContainers(FakeEngine):
+    """A fake engine that also speaks the verbs of containers."""
+
+    def locate(self, uuid: str) -> Location:
+        with self.world.call(self.host, "container.locate"):
+            container = self.host.containers.get(uuid)
+            if container is None:
+                return Location(False)
+            return Location(True, container.state, container.reason, True, container.generation)
+
+    def create(self, spec: ContainerSpec) -> str:
+        with self.world.call(self.host, "container.create"):
+            for other in self.host.containers.values():
+                if other.name == spec.name and other.uuid != spec.uuid:
+                    raise Refused(f"The host already has a container named {spec.name}. Choose another name.")
+            if spec.uuid not in self.host.containers:
+                if spec.image not in self.host.images:
+                    raise NotFound(f"The container image {spec.image} is not on the host.")
+                self.host.containers[spec.uuid] = FakeContainer(
+                    spec.uuid,
+                    spec.name,
+                    spec.image,
+                    spec=spec.to_data(),
+                    restart_policy=spec.restart_policy,
+                    generation=spec.generation,
+                    labels=dict(spec.labels),
+                    cpu_cores=spec.cpu_cores,
+                    memory_mib=spec.memory_mib,
+                )
+                self.world.changed(self.host.name, spec.uuid)
+            return self.host.containers[spec.uuid].engine_id
+
+    def start(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.start"):
+            container = self.host.container(uuid)
+            if container.state != "running":
+                container.starts += 1
+                container.state, container.reason = "running", "running"
+                self.world.changed(self.host.name, uuid)
+
+    def stop(self, uuid: str, timeout_s: float) -> None:
+        with self.world.call(self.host, "container.stop"):
+            self._stop(uuid)
+
+    def remove(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.remove"):
+            container = self.host.containers.get(uuid)
+            if container is None:
+                return
+            if container.state == "running":
+                raise Refused(f"The container {container.name} still runs. Stop it first.")
+            del self.host.containers[uuid]
+            self.world.changed(self.host.name, uuid)
+
+    def fence(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.fence"):
+            container = self.host.containers.get(uuid)
+            if container:
+                container.restart_policy = "no"
+                self._stop(uuid)
+
+    def restore_policy(self, uuid: str, restart_policy: str) -> None:
+        with self.world.call(self.host, "container.restore_policy"):
+            self.host.container(uuid).restart_policy = restart_policy
+
+    def wait_healthy(self, uuid: str, timeout_s: float) -> str:
+        with self.world.call(self.host, "container.wait_healthy"):
+            if self.host.container(uuid).state != "running":
+                raise Refused(f"The container {self.host.container(uuid).name} does not run.")
+            return "It runs."
+
+    def describe(self, uuid: str) -> ContainerSpec:
+        with self.world.call(self.host, "container.describe"):
+            container = self.host.container(uuid)
+            if container.volumes:
+                raise Refused(
+                    f"The container {container.name} has volumes; Stowage cannot move their data yet."
+                )
+            return ContainerSpec.from_data(
+                container.spec
+                or {
+                    "uuid": uuid,
+                    "name": container.name,
+                    "image": container.image,
+                    "cpu_cores": container.cpu_cores,
+                    "memory_mib": container.memory_mib,
+                    "restart_policy": container.restart_policy,
+                }
+            )
+
+    def image_id(self, reference: str) -> str | None:
+        with self.world.call(self.host, "container.image_id"):
+            return self.host.images.get(reference)
+
+    def image_pull(self, reference: str, running: Running) -> None:
+        with self.world.call(self.host, "container.image_pull"):
+            if reference not in self.world.registry:
+                raise NotFound(f"There is no container image {reference}. Check its name.")
+            self.host.images[reference] = f"sha256:{reference}"
+
+    def image_load(self, file: BinaryIO, reference: str) -> None:
+        with self.world.call(self.host, "container.image_load"):
+            self.host.images[reference] = f"sha256:{reference}"
+
+    def image_save(self, reference: str) -> Iterator[bytes]:
+        with self.world.call(self.host, "container.image_save"):
+            if reference not in self.host.images:
+                raise NotFound(f"The container image {reference} is not on the host.")
+            return iter([reference.encode()])
+
+    def _stop(self, uuid: str) -> None:
+        container = self.host.containers.get(uuid)
+        if container and container.state == "running":
+            container.state, container.reason = "stopped", "exited (0)"
+            self.world.changed(self.host.name, uuid)
