@@ -19,6 +19,7 @@ _TARGET = re.compile(r"vd[a-z]")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
+_CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 FORMATS = ("qcow2", "raw")
 PROTOCOLS = ("tcp", "udp", "sctp")
@@ -69,6 +70,16 @@ def reference_check(reference: object) -> str:
 def _check(ok: bool, sentence: str, detail: object = "", field_name: str | None = None) -> None:
     if not ok:
         raise Invalid(sentence, repr(detail)[:200], field=field_name)
+
+
+def _cpu_model_check(model: object) -> str | None:
+    _check(
+        not model or bool(_CPU_MODEL.fullmatch(str(model))),
+        "The CPU model is not a name.",
+        model,
+        "cpu_model",
+    )
+    return str(model) if model else None
 
 
 def _labels_check(labels: object) -> dict[str, str]:
@@ -173,6 +184,7 @@ class VmSpec:
     operation: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     machine: str = "q35"
+    cpu_model: str | None = None
     on_crash: str = "preserve"
     kernel: str | None = None
     initrd: str | None = None
@@ -206,6 +218,7 @@ class VmSpec:
             str(uuid_check(data["operation"])) if data.get("operation") else "",
             _labels_check(data.get("labels") or {}),
             machine,
+            _cpu_model_check(data.get("cpu_model")),
             on_crash,
             path_check(data["kernel"]) if data.get("kernel") else None,
             path_check(data["initrd"]) if data.get("initrd") else None,

@@ -1,0 +1,140 @@
+"""Libvirt's domain XML, made from a spec. Pure functions; it is read again by `hosts.drivers.domain_facts`.
+
+XML is built from elements, never from strings: a name or label with markup in it stays a name or label
+(pitfalls M43). Names and paths are judged before, in `workloads.drivers.specs`.
+Source: libvirt formatdomain.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from hosts.drivers.domain_facts import NAMESPACE, SOCKET_FOLDER
+from workloads.drivers.specs import DiskSpec, NicSpec, VmSpec
+
+PREFIX = "stowage"
+TCG_CPU = "qemu64"
+BALLOON_PERIOD_S = 5
+
+ElementTree.register_namespace(PREFIX, NAMESPACE)
+
+
+def serial_socket_path(uuid: str) -> str:
+    """The unix socket of the VM's serial line on its host."""
+    return f"{SOCKET_FOLDER}/stowage-{uuid}-serial.sock"
+
+
+def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) -> str:
+    """The domain XML of a spec.
+
+    Args:
+        accelerator: "kvm" or "tcg", as the host was probed.
+        caches: cache mode by disk target where "none" is impossible (a file system without O_DIRECT).
+    """
+    domain = Element("domain", type="kvm" if accelerator == "kvm" else "qemu")
+    _text(domain, "name", spec.name)
+    _text(domain, "uuid", spec.uuid)
+    metadata = SubElement(domain, "metadata")
+    metadata.append(_metadata(spec.generation, spec.operation, spec.labels))
+    _text(domain, "memory", str(spec.memory_mib), unit="MiB")
+    _text(domain, "currentMemory", str(spec.memory_mib), unit="MiB")
+    _text(domain, "vcpu", str(spec.vcpus), placement="static")
+    _os(domain, spec)
+    features = SubElement(domain, "features")
+    SubElement(features, "acpi")
+    SubElement(features, "apic")
+    _cpu(domain, spec, accelerator)
+    SubElement(domain, "clock", offset="utc")
+    _text(domain, "on_poweroff", "destroy")
+    _text(domain, "on_reboot", "restart")
+    _text(domain, "on_crash", spec.on_crash)
+    devices = SubElement(domain, "devices")
+    for disk in spec.disks:
+        _disk(devices, disk, (caches or {}).get(disk.target, "none"))
+    for nic in spec.nics:
+        _nic(devices, nic)
+    _consoles(devices, spec)
+    _small_devices(devices)
+    ElementTree.indent(domain)
+    return ElementTree.tostring(domain, encoding="unicode")
+
+
+def metadata_xml(generation: int, operation: str, labels: dict[str, str]) -> str:
+    """The metadata element alone, as `virDomainSetMetadata` wants it: without a prefix of its own."""
+    element = Element("workload", generation=str(generation), operation=operation)
+    for key, value in sorted(labels.items()):
+        SubElement(element, "label", key=key, value=value)
+    return ElementTree.tostring(element, encoding="unicode")
+
+
+def _text(parent: Element, tag: str, text: str, **attributes: str) -> None:
+    SubElement(parent, tag, attributes).text = text
+
+
+def _metadata(generation: int, operation: str, labels: dict[str, str]) -> Element:
+    element = Element(f"{{{NAMESPACE}}}workload", generation=str(generation), operation=operation)
+    for key, value in sorted(labels.items()):
+        SubElement(element, f"{{{NAMESPACE}}}label", key=key, value=value)
+    return element
+
+
+def _os(domain: Element, spec: VmSpec) -> None:
+    os = SubElement(domain, "os")
+    _text(os, "type", "hvm", arch="x86_64", machine=spec.machine)
+    for tag, value in (("kernel", spec.kernel), ("initrd", spec.initrd), ("cmdline", spec.kernel_arguments)):
+        if value:
+            _text(os, tag, value)
+    if not spec.kernel:
+        SubElement(os, "boot", dev="hd")
+
+
+def _cpu(domain: Element, spec: VmSpec, accelerator: str) -> None:
+    if accelerator != "kvm" or spec.cpu_model:
+        # A named model is the same on every host: what the guest saw before a move it sees after it.
+        cpu = SubElement(domain, "cpu", mode="custom", match="exact", check="none")
+        _text(cpu, "model", spec.cpu_model or TCG_CPU, fallback="forbid")
+    else:
+        SubElement(domain, "cpu", mode="host-model", check="partial")
+
+
+def _disk(devices: Element, disk: DiskSpec, cache: str) -> None:
+    element = SubElement(devices, "disk", type="file", device="disk")
+    SubElement(
+        element, "driver", name="qemu", type=disk.format, cache=cache, discard="unmap", detect_zeroes="unmap"
+    )
+    SubElement(element, "source", file=disk.path)
+    SubElement(element, "target", dev=disk.target, bus="virtio")
+
+
+def _nic(devices: Element, nic: NicSpec) -> None:
+    element = SubElement(devices, "interface", type="bridge")
+    SubElement(element, "mac", address=nic.mac)
+    SubElement(element, "source", bridge=nic.bridge)
+    SubElement(element, "model", type="virtio")
+
+
+def _consoles(devices: Element, spec: VmSpec) -> None:
+    serial = SubElement(devices, "serial", type="unix")
+    SubElement(serial, "source", mode="bind", path=serial_socket_path(spec.uuid))
+    SubElement(serial, "log", file=spec.serial_log, append="on")
+    SubElement(SubElement(serial, "target", type="isa-serial", port="0"), "model", name="isa-serial")
+    console = SubElement(devices, "console", type="unix")
+    SubElement(console, "source", mode="bind", path=serial_socket_path(spec.uuid))
+    SubElement(console, "log", file=spec.serial_log, append="on")
+    SubElement(console, "target", type="serial", port="0")
+    channel = SubElement(devices, "channel", type="unix")
+    SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
+    graphics = SubElement(devices, "graphics", type="vnc")
+    SubElement(graphics, "listen", type="socket")
+    video = SubElement(devices, "video")
+    SubElement(video, "model", type="vga", vram="16384", heads="1", primary="yes")
+
+
+def _small_devices(devices: Element) -> None:
+    # No USB: its polling alone costs an idle guest some percent of a core under TCG, on every host.
+    SubElement(devices, "controller", type="usb", model="none")
+    balloon = SubElement(devices, "memballoon", model="virtio")
+    SubElement(balloon, "stats", period=str(BALLOON_PERIOD_S))
+    rng = SubElement(devices, "rng", model="virtio")
+    SubElement(rng, "backend", model="random").text = "/dev/urandom"
