@@ -1,0 +1,157 @@
+"""The plane's HTTP door to the control plane: who am I, secrets of one step, and image bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from hosts.errors import Invalid, NotFound, Refused, Rejected, TimedOut, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hosts.plane.progress import Progress
+
+CHUNK_BYTES = 1024 * 1024
+IMAGE_TRIES = 5
+_SECRET_PATH = re.compile(r"/plane/v1/secrets/[0-9a-f-]{36}/[A-Za-z0-9_.\-]{1,100}")
+
+
+class ControlClient:
+    """A client of `/plane/v1/` at `url`, with the token that `token` reads afresh for each connection."""
+
+    def __init__(self, url: str, token: Callable[[], str], *, timeout_s: float = 10.0) -> None:
+        self._token = token
+        self._client = httpx.Client(base_url=url, timeout=timeout_s, follow_redirects=False)
+
+    def me(self) -> tuple[dict[str, Any], float]:
+        """This plane's name, kind, site and broker URL, and by how many seconds the control plane's clock leads.
+
+        Raises Refused while the plane is not enrolled, Unreachable when nobody answers.
+        """
+        response = self._get("/plane/v1/me")
+        return response.json(), _clock_lead_s(response)
+
+    def secret(self, path: str) -> str:
+        """The secret of one step; `path` is the reference that came in the command."""
+        if not _SECRET_PATH.fullmatch(path):
+            raise Invalid(
+                "The command refers to its secret by a path that is not one of the control plane's."
+            )
+        return str(self._get(path).json()["secret"])
+
+    def image_fetch(
+        self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Progress | None = None
+    ) -> None:
+        """Ensures the image's bytes at `path`, complete and checked, or raises and leaves `path` as it was.
+
+        A broken transfer goes on from where it stopped, also after a restart (`<path>.part`).
+        """
+        path = Path(path)
+        part = path.with_name(path.name + ".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for number in range(1, IMAGE_TRIES + 1):
+            try:
+                self._image_continue(image, sha256, size_bytes, part, progress)
+                break
+            except (Unreachable, TimedOut):
+                if number == IMAGE_TRIES:
+                    raise
+        digest = _sha256_of(part)
+        if digest != sha256:
+            part.unlink()
+            raise Rejected(
+                f"The image {image} arrived damaged: its checksum is not the recorded one. Import it again.",
+                detail=f"expected {sha256}, got {digest}",
+            )
+        os.replace(part, path)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _image_continue(
+        self, image: str, sha256: str, size_bytes: int, part: Path, progress: Progress | None
+    ) -> None:
+        have = part.stat().st_size if part.exists() else 0
+        if have > size_bytes:
+            part.unlink()
+            have = 0
+        if have == size_bytes and part.exists():
+            return
+        headers = {"Range": f"bytes={have}-", "If-Range": f'"{sha256}"'} if have else {}
+        try:
+            with self._client.stream(
+                "GET", f"/plane/v1/images/{image}/content", headers=self._headers() | headers
+            ) as response:
+                _check(response)
+                have = have if response.status_code == 206 else 0
+                self._image_write(response, part, have, size_bytes, progress)
+        except httpx.TimeoutException as error:
+            raise TimedOut("The control plane stopped sending the image.", repr(error)) from error
+        except httpx.TransportError as error:
+            raise Unreachable("The transfer of the image broke off.", repr(error)) from error
+
+    @staticmethod
+    def _image_write(
+        response: httpx.Response, part: Path, have: int, size_bytes: int, progress: Progress | None
+    ) -> None:
+        with part.open("r+b" if have else "wb") as file:
+            file.seek(have)
+            for chunk in response.iter_bytes(CHUNK_BYTES):
+                have += len(chunk)
+                if have > size_bytes:
+                    raise Rejected("The control plane sent more bytes than the image has.")
+                file.write(chunk)
+                if progress is not None:
+                    progress.check()
+                    progress.update("copying the image", 100.0 * have / size_bytes)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token()}"}
+
+    def _get(self, path: str) -> httpx.Response:
+        try:
+            response = self._client.get(path, headers=self._headers())
+        except httpx.TimeoutException as error:
+            raise TimedOut("The control plane answers too slowly.", repr(error)) from error
+        except httpx.TransportError as error:
+            raise Unreachable("The control plane cannot be reached.", repr(error)) from error
+        _check(response)
+        return response
+
+
+def _check(response: httpx.Response) -> None:
+    """Turns a status into our errors, by code."""
+    if response.status_code in (200, 206):
+        return
+    if response.status_code in (401, 403):
+        raise Refused("The control plane does not know this plane's token: is it enrolled?")
+    if response.status_code == 404:
+        raise NotFound("The control plane has no such thing.", str(response.url))
+    if response.status_code >= 500 or response.status_code == 429:
+        raise Unreachable("The control plane has trouble of its own.", f"status {response.status_code}")
+    raise Rejected("The control plane refused the request.", f"status {response.status_code}")
+
+
+def _clock_lead_s(response: httpx.Response) -> float:
+    """By how much the other clock leads, to the second that a Date header has; small leads are noise."""
+    try:
+        theirs = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return 0.0
+    lead_s = theirs - time.time()
+    return lead_s if abs(lead_s) > 3.0 else 0.0
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
