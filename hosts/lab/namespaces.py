@@ -1,7 +1,7 @@
 """Network namespaces that live as long as somebody holds them, and work done inside of them.
 
-The namespaces have no name in /run/netns on purpose: when their holder dies, in whatever way, the kernel takes them
-and every link in them away, and nothing is left to clean.
+The namespaces have no name in /run/netns on purpose: when their holder dies, in whatever way, the kernel takes
+them and every link in them away, and nothing is left to clean.
 """
 
 from __future__ import annotations

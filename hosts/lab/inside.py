@@ -1,0 +1,224 @@
+"""The first process of a lab host: makes it look like a machine of its own, starts its daemons, reaps.
+
+Run by the supervisor inside new namespaces, with the standard library alone, as it is what a boot waits for:
+
+    python -m hosts.lab.inside SPEC CORD REPORT
+
+SPEC is a JSON file (see lab_host.boot_spec). CORD is the reading end of a pipe: a first byte says that the network
+cables are in, its end means that the power cord was pulled, be it by the death of the supervisor. REPORT
+is the writing end of a pipe that gets one line of JSON when libvirtd and dockerd answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hosts.lab.mounts import MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
+
+_GRACE_S = 8.0
+_BACKOFF_MAX_S = 10.0
+_LOG_BYTES_MAX = 10 << 20
+
+
+@dataclass
+class Daemon:
+    """A program that is started again when it ends, each time later, up to 10 s."""
+
+    name: str
+    command: list[str]
+    log: Path
+    cwd: str = "/"
+    pid: int | None = None
+    started_at: float = 0.0
+    due_at: float = 0.0
+    backoff_s: float = field(default=0.5)
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES_MAX:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.cwd,
+                start_new_session=True,
+            )
+        self.pid = process.pid
+        process.returncode = 0  # the reaper below waits for it, not Popen
+
+    def ended(self) -> None:
+        """Notes the end and when to start again."""
+        lived_s = time.monotonic() - self.started_at
+        self.backoff_s = 0.5 if lived_s > 30 else min(self.backoff_s * 2, _BACKOFF_MAX_S)
+        self.due_at = time.monotonic() + self.backoff_s
+        self.pid = None
+
+
+def lay_mounts(spec: dict[str, Any]) -> None:
+    """This host's own /sys, /run and disk; nothing of it is seen outside."""
+    mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    aside = Path(spec["scratch"])
+    if spec["cgroup_version"] == 1:
+        bind("/sys/fs/cgroup", aside, recursive=True)
+    # Fresh, so that /sys/class/net shows the links of this network namespace.
+    mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV)
+    if spec["cgroup_version"] == 1:
+        bind(aside, "/sys/fs/cgroup", recursive=True)
+    else:
+        mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV)
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=256m")
+    for source, target in spec["binds"]:
+        bind(source, target)
+    for folder in ("/run/libvirt", "/run/stowage", "/run/lock"):
+        os.makedirs(folder, exist_ok=True)
+
+
+def wait_for(answers: list[tuple[str, Any]], deadline: float) -> dict[str, bool]:
+    """Which of the named questions came true before the deadline."""
+    done = {name: False for name, _ in answers}
+    while not all(done.values()) and time.monotonic() < deadline:
+        for name, ask in answers:
+            done[name] = done[name] or ask()
+        time.sleep(0.05)
+    return done
+
+
+def docker_answers() -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(2)
+        try:
+            client.connect("/run/docker.sock")
+            client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in client.recv(64)
+        except OSError:
+            return False
+
+
+def libvirt_answers() -> bool:
+    if not os.path.exists("/run/libvirt/libvirt-sock"):
+        return False
+    command = ["virsh", "-q", "-c", "qemu:///system", "list", "--uuid"]
+    return run_quietly(command) == 0
+
+
+def run_quietly(command: list[str]) -> int:
+    """Exit status; waits itself, so it must not run beside the reaper."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        return process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+class Machine:
+    """The running host: daemons, the power cord, and the end."""
+
+    def __init__(self, spec: dict[str, Any], cord_fd: int, report_fd: int) -> None:
+        self.spec, self.cord_fd, self.report_fd = spec, cord_fd, report_fd
+        self.must_stop = False
+        log_dir = Path(spec["log_dir"])
+        self.daemons = [
+            Daemon(name, command, log_dir / f"{name}.log", spec["cwd"] if name == "hostd" else "/")
+            for name, command in spec["daemons"]
+        ]
+
+    def boot(self) -> None:
+        """Starts everything and reports. hostd starts last: it finds its hypervisor and engine there."""
+        began = time.monotonic()
+        early = [daemon for daemon in self.daemons if daemon.name != "hostd"]
+        for daemon in early:
+            daemon.start()
+        answers = wait_for([("engine", docker_answers), ("hypervisor", libvirt_answers)], began + 60)
+        report = {"ready": all(answers.values()), **answers, "seconds": round(time.monotonic() - began, 2)}
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.report_fd, json.dumps(report).encode() + b"\n")
+        os.close(self.report_fd)
+
+    def run(self) -> None:
+        """Reaps and restarts until the cord is pulled or a shutdown was asked for."""
+        wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        while not self.must_stop:
+            readable, _, _ = select.select([self.cord_fd, wake_read], [], [], self.tend())
+            if wake_read in readable:
+                os.read(wake_read, 512)
+            if self.cord_fd in readable and not os.read(self.cord_fd, 1):
+                return
+        self.shut_down()
+
+    def tend(self) -> float:
+        """Reaps the dead, starts what is due; seconds until the next start is due."""
+        now = time.monotonic()
+        for pid in reap():
+            for daemon in self.daemons:
+                if daemon.pid == pid:
+                    daemon.ended()
+        idle = [daemon for daemon in self.daemons if daemon.pid is None]
+        for daemon in idle:
+            if daemon.due_at <= now:
+                daemon.start()
+        waiting = [daemon.due_at - now for daemon in idle if daemon.pid is None]
+        return max(0.05, min(waiting, default=3600.0))
+
+    def shut_down(self) -> None:
+        """Asks everything to end, and gives it 8 s. QEMU and containers get the same signal as the daemons."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE_S
+        while time.monotonic() < deadline:
+            reap()
+            if len([name for name in os.listdir("/proc") if name.isdigit()]) <= 1:
+                return
+            time.sleep(0.05)
+
+
+def reap() -> list[int]:
+    """The children that have ended, orphans included."""
+    pids = []
+    with contextlib.suppress(ChildProcessError):
+        while (pid := os.waitpid(-1, os.WNOHANG)[0]) > 0:
+            pids.append(pid)
+    return pids
+
+
+def main(arguments: list[str]) -> int:
+    spec = json.loads(Path(arguments[0]).read_text())
+    cord_fd, report_fd = int(arguments[1]), int(arguments[2])
+    os.set_inheritable(cord_fd, False)
+    os.set_inheritable(report_fd, False)
+    if os.read(cord_fd, 1) != b"g":
+        return 1
+    lay_mounts(spec)
+    socket.sethostname(spec["name"])
+    machine = Machine(spec, cord_fd, report_fd)
+
+    def stop(signum: int, frame: object) -> None:
+        machine.must_stop = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGCHLD, lambda signum, frame: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    machine.boot()
+    machine.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,300 @@
+"""One lab host as the supervisor sees it: its files, its namespaces, and its power."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from hosts.errors import DriverError, Rejected, TimedOut
+from hosts.lab import cgroups, daemon_config
+from hosts.lab.layout import REPOSITORY, SITE, HostPlan, Layout, write_atomically
+from hosts.lab.switch import Subnet, Switch
+
+_BOOT_TIMEOUT_S = 90.0
+_GRACE_S = 10.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Joins control groups before anything else, so that no process of the host is ever outside of them.
+_JOIN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 97; shift; done; shift; exec "$@"'
+PowerState = Literal["On", "Off"]
+
+
+class LabHost:
+    """A host that can be booted and unplugged any number of times; its disk stays, its /run does not."""
+
+    def __init__(
+        self,
+        plan: HostPlan,
+        layout: Layout,
+        switch: Switch,
+        control_url: str,
+        on_change: Callable[[], None] = lambda: None,
+        with_plane: bool = True,
+    ) -> None:
+        self.with_plane = with_plane
+        self.plan, self.layout, self.switch, self.control_url = plan, layout, switch, control_url
+        self.on_change = on_change
+        self.init_pid: int | None = None
+        self.report: dict[str, Any] = {}
+        self._launcher: subprocess.Popen[bytes] | None = None
+        self._cord_fd = -1
+        self._turn = threading.RLock()
+
+    @property
+    def cgroup(self) -> str:
+        return f"{self.layout.cgroup}/{self.plan.name}"
+
+    @property
+    def power_state(self) -> PowerState:
+        launcher = self._launcher
+        return "On" if launcher is not None and launcher.poll() is None else "Off"
+
+    @property
+    def was_switched_off(self) -> bool:
+        """Whether its BMC turned it off, in this run of the lab or an earlier one."""
+        return (self.plan.root / "power-off").exists()
+
+    @property
+    def token_file(self) -> Path:
+        return self.layout.token_dir / self.plan.name
+
+    def boot(self) -> dict[str, Any]:
+        """The report of its first process: {"ready", "engine", "hypervisor", "seconds"}. On already: the last one.
+
+        Raises Rejected or TimedOut when it does not come up; it is then off.
+        """
+        with self._turn:
+            if self.power_state == "On":
+                return self.report
+            (self.plan.root / "power-off").unlink(missing_ok=True)
+            host_files_write(
+                self.plan, self.layout, self.switch.subnet, self.control_url, self.with_plane
+            )
+            try:
+                self.report = self._launch()
+            except DriverError:
+                self.unplug()
+                raise
+        self.on_change()
+        return self.report
+
+    def unplug(self) -> None:
+        """Cuts the power: every process in the host is gone when this returns."""
+        with self._turn:
+            if self._cord_fd >= 0:
+                os.close(self._cord_fd)
+                self._cord_fd = -1
+            if self.init_pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.init_pid, signal.SIGKILL)
+            if self._launcher is not None:
+                self._launcher.kill()
+                self._launcher.wait()
+            self.init_pid = self._launcher = None
+            self.report = {}
+            cgroups.group_remove(self.cgroup)
+        self.on_change()
+
+    def shut_down(self) -> None:
+        """Asks the host to end by itself, and cuts the power after 10 s."""
+        with self._turn:
+            if self.init_pid is not None and self._launcher is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.init_pid, signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._launcher.wait(timeout=_GRACE_S)
+            self.unplug()
+
+    def switched_off(self) -> None:
+        """Notes that the host shall stay dark when the lab starts again."""
+        (self.plan.root / "power-off").touch()
+
+    def tend(self) -> None:
+        """Tidies up when the host died by itself."""
+        if self._launcher is not None and self._launcher.poll() is not None:
+            self.unplug()
+
+    def _launch(self) -> dict[str, Any]:
+        cord_read, self._cord_fd = os.pipe2(os.O_CLOEXEC)
+        report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        try:
+            groups = [str(folder / "cgroup.procs") for folder in cgroups.group_make(self.cgroup)]
+            with (self.plan.log_dir / "console.log").open("ab") as console:
+                self._launcher = subprocess.Popen(
+                    ["sh", "-c", _JOIN_GROUPS, "sh", *groups, "--"]
+                    + unshare_command(self.plan, cord_read, report_write),
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=console,
+                    pass_fds=(cord_read, report_write),
+                    env=host_environment(),
+                    cwd="/",
+                    start_new_session=True,
+                )
+            os.close(report_write)
+            report_write = -1
+            self.init_pid = _child_of(self._launcher, time.monotonic() + 10)
+            cgroups.group_divide(self.cgroup, [self._launcher.pid, self.init_pid])
+            self.switch.plug_in(self.plan, self.init_pid)
+            os.write(self._cord_fd, b"g")
+            return _read_report(report_read, self.plan.name)
+        finally:
+            for descriptor in (cord_read, report_read, report_write):
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+
+def unshare_command(plan: HostPlan, cord_fd: int, report_fd: int) -> list[str]:
+    """The command that starts the host's first process in namespaces of its own."""
+    namespaces = ["--mount", "--uts", "--net", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child"]
+    if cgroups.hierarchies().version == 2:
+        namespaces.append("--cgroup")
+    inside = [sys.executable, "-m", "hosts.lab.inside", str(plan.root / "boot.json"), str(cord_fd), str(report_fd)]
+    return ["unshare", *namespaces, "--", *inside]
+
+
+def host_environment() -> dict[str, str]:
+    """What every program in a lab host gets: nothing of the shell that started the lab."""
+    return {
+        "PATH": _PATH,
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONUNBUFFERED": "1",
+        # Docker and libvirt look for a confining AppArmor otherwise, and cannot load profiles from in here.
+        "container": "stowage-lab",
+    }
+
+
+def host_files_write(
+    plan: HostPlan, layout: Layout, subnet: Subnet, control_url: str, with_plane: bool
+) -> None:
+    """Writes a host's configuration anew; what its daemons wrote stays."""
+    root = plan.root
+    for name in ("libvirt", "libvirt-etc", "libvirt-cache", "libvirt-log", "docker", "stowage", "scratch"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    plan.log_dir.mkdir(exist_ok=True)
+    (root / "libvirt/images").mkdir(exist_ok=True)
+    (root / "libvirt-log/qemu").mkdir(exist_ok=True)
+    (root / "stowage/shared").mkdir(exist_ok=True)
+    addresses = {host.name: subnet.migration_address(host) for host in layout.hosts()}
+    own = subnet.migration_address(plan)
+    version = cgroups.hierarchies().version
+    group = cgroups.group_path_inside(f"{layout.cgroup}/{plan.name}")
+    write_atomically(root / "libvirt-etc/libvirtd.conf", daemon_config.libvirtd_conf(plan.host_uuid, own))
+    write_atomically(root / "libvirt-etc/qemu.conf", daemon_config.qemu_conf(own))
+    docker_parent = group if version == 1 else None
+    write_atomically(root / "daemon.json", daemon_config.docker_daemon_json(docker_parent))
+    write_atomically(root / "hosts", daemon_config.hosts_file(plan.name, addresses))
+    write_atomically(root / "hostname", plan.name + "\n")
+    write_atomically(root / "machine-id", plan.machine_id + "\n")
+    hostd = hostd_config(plan, layout, own, control_url, group)
+    write_atomically(plan.config_file, json.dumps(hostd, indent=1))
+    write_atomically(root / "boot.json", json.dumps(boot_spec(plan, layout, version, with_plane), indent=1))
+
+
+def hostd_config(plan: HostPlan, layout: Layout, address: str, control_url: str, group: str) -> dict[str, Any]:
+    """The host plane's configuration file."""
+    return {
+        "name": plan.name,
+        "site": SITE,
+        "control_url": control_url,
+        "token_file": str(layout.token_dir / plan.name),
+        "state_dir": "/var/lib/stowage/state",
+        "libvirt_uri": "qemu:///system",
+        "docker_url": "unix:///run/docker.sock",
+        "declared": {
+            "cpu_cores": plan.capacity.cpu_cores,
+            "memory_mib": plan.capacity.memory_mib,
+            "disk_gib": plan.capacity.disk_gib,
+        },
+        "cgroup": group,
+        "migration_address": address,
+        "pools": [
+            {"name": "local", "path": "/var/lib/libvirt/images"},
+            {"name": "shared", "path": "/var/lib/stowage/shared"},
+        ],
+        "image_cache": "/var/lib/stowage/images",
+        "run_dir": "/run/stowage",
+    }
+
+
+def boot_spec(plan: HostPlan, layout: Layout, cgroup_version: int, with_plane: bool) -> dict[str, Any]:
+    """What `hosts.lab.inside` is told."""
+    root = str(plan.root)
+    binds = [
+        [f"{root}/libvirt", "/var/lib/libvirt"],
+        [f"{root}/libvirt-etc", "/etc/libvirt"],
+        [f"{root}/libvirt-cache", "/var/cache/libvirt"],
+        [f"{root}/libvirt-log", "/var/log/libvirt"],
+        [f"{root}/docker", "/var/lib/docker"],
+        [f"{root}/stowage", "/var/lib/stowage"],
+        [str(layout.shared_dir), "/var/lib/stowage/shared"],
+        [f"{root}/hosts", "/etc/hosts"],
+        [f"{root}/machine-id", "/etc/machine-id"],
+        [f"{root}/hostname", "/etc/hostname"],
+    ]
+    hostd = [sys.executable, str(REPOSITORY / "manage.py"), "hostd", "--config", str(plan.config_file)]
+    return {
+        "name": plan.name,
+        "scratch": f"{root}/scratch",
+        "cgroup_version": cgroup_version,
+        "binds": binds,
+        "log_dir": str(plan.log_dir),
+        "cwd": str(REPOSITORY),
+        "daemons": [
+            ["virtlogd", [program("virtlogd")]],
+            ["libvirtd", [program("libvirtd"), "-l"]],
+            ["dockerd", [program("dockerd"), "--config-file", f"{root}/daemon.json"]],
+            *([["hostd", hostd]] if with_plane else []),
+        ],
+    }
+
+
+def mount_points_make() -> None:
+    """Makes the folders and files of this machine that lab hosts mount their own over; existing ones stay as they are.
+
+    They are not removed at the end: removing a folder takes the mounts of other labs on it away.
+    """
+    folders = ("/var/lib/libvirt", "/etc/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/var/lib/docker")
+    for folder in (*folders, "/var/lib/stowage"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    for file in ("/etc/hosts", "/etc/hostname", "/etc/machine-id"):
+        if not Path(file).exists():
+            Path(file).touch()
+
+
+def program(name: str) -> str:
+    """Where a program is, also when the caller's PATH lacks the sbin folders."""
+    return shutil.which(name, path=_PATH) or name
+
+
+def _child_of(launcher: subprocess.Popen[bytes], deadline: float) -> int:
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
+    while time.monotonic() < deadline and launcher.poll() is None:
+        if Path(f"/proc/{launcher.pid}/comm").read_text().strip() == "unshare" and (
+            found := children.read_text().split()
+        ):
+            return int(found[0])
+        time.sleep(0.005)
+    raise Rejected("The namespaces of a lab host could not be made.", f"exit status {launcher.poll()}")
+
+
+def _read_report(descriptor: int, host_name: str) -> dict[str, Any]:
+    readable, _, _ = select.select([descriptor], [], [], _BOOT_TIMEOUT_S)
+    if not readable:
+        raise TimedOut(f"{host_name} did not come up within {_BOOT_TIMEOUT_S:.0f} s.")
+    line = os.read(descriptor, 4096)
+    if not line:
+        raise Rejected(f"{host_name} stopped while it booted; its console.log says why.")
+    return dict(json.loads(line))
