@@ -71,3 +71,16 @@ def hosts_file(own_name: str, migration_addresses: dict[str, str]) -> str:
     lines = ["127.0.0.1 localhost", "::1 localhost"]
     lines += [f"{address} {name}" for name, address in sorted(migration_addresses.items())]
     return f"# {own_name}, a lab host of Stowage\n" + "\n".join(lines) + "\n"
+
+
+def with_libvirt_user(passwd_or_group: str, is_group: bool) -> str:
+    """A copy of /etc/passwd or /etc/group in which libvirt finds its user.
+
+    libvirtd looks for `libvirt-qemu` before it reads that qemu.conf wants root, and does not start without
+    it. Debian makes that user in a package whose services a lab must not start.
+    """
+    lines = passwd_or_group.splitlines()
+    if not any(line.startswith("libvirt-qemu:") for line in lines):
+        entry = "libvirt-qemu:x:64055:" if is_group else "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin"
+        lines.append(entry)
+    return "\n".join(lines) + "\n"

@@ -26,6 +26,7 @@ _GRACE_S = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Joins control groups before anything else, so that no process of the host is ever outside of them.
 _JOIN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 97; shift; done; shift; exec "$@"'
+_OWN_FILES = ("hosts", "hostname", "machine-id", "passwd", "group")
 PowerState = Literal["On", "Off"]
 
 
@@ -198,6 +199,9 @@ def host_files_write(
     write_atomically(root / "hosts", daemon_config.hosts_file(plan.name, addresses))
     write_atomically(root / "hostname", plan.name + "\n")
     write_atomically(root / "machine-id", plan.machine_id + "\n")
+    for name in ("passwd", "group"):
+        text = daemon_config.with_libvirt_user(Path("/etc", name).read_text(), is_group=name == "group")
+        write_atomically(root / name, text)
     hostd = hostd_config(plan, layout, own, control_url, group)
     write_atomically(plan.config_file, json.dumps(hostd, indent=1))
     write_atomically(root / "boot.json", json.dumps(boot_spec(plan, layout, version, with_plane), indent=1))
@@ -240,9 +244,7 @@ def boot_spec(plan: HostPlan, layout: Layout, cgroup_version: int, with_plane: b
         [f"{root}/docker", "/var/lib/docker"],
         [f"{root}/stowage", "/var/lib/stowage"],
         [str(layout.shared_dir), "/var/lib/stowage/shared"],
-        [f"{root}/hosts", "/etc/hosts"],
-        [f"{root}/machine-id", "/etc/machine-id"],
-        [f"{root}/hostname", "/etc/hostname"],
+        *([f"{root}/{name}", f"/etc/{name}"] for name in _OWN_FILES),
     ]
     hostd = [sys.executable, str(REPOSITORY / "manage.py"), "hostd", "--config", str(plan.config_file)]
     return {
