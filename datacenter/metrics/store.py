@@ -1,0 +1,89 @@
+"""The metrics store: writes samples with their own time, answers PromQL.
+
+Source: VictoriaMetrics docs, "How to import data in Prometheus exposition format" and "Prometheus querying API".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from hosts.errors import Rejected, TimedOut, Unreachable
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of one series; `at` in epoch seconds."""
+
+    metric: str
+    labels: Mapping[str, str]
+    value: float
+    at: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """A query's answer for one label set: (epoch seconds, value), oldest first."""
+
+    labels: dict[str, str]
+    points: list[tuple[float, float]]
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def exposition_line(sample: Sample) -> str:
+    """The sample in Prometheus' text format, its time in milliseconds."""
+    labels = ",".join(f'{name}="{_quoted(value)}"' for name, value in sample.labels.items())
+    return f"{sample.metric}{{{labels}}} {sample.value!r} {int(sample.at * 1000)}"
+
+
+class MetricsStore:
+    """A client of one store. Each call blocks for at most `timeout_s` and raises Unreachable, TimedOut or Rejected."""
+
+    def __init__(self, url: str, timeout_s: float = 5.0, transport: httpx.BaseTransport | None = None) -> None:
+        self._client = httpx.Client(base_url=url, timeout=timeout_s, transport=transport)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def write(self, samples: Sequence[Sample]) -> None:
+        """Stores the samples; writing the same ones twice equals once."""
+        if samples:
+            body = "\n".join(exposition_line(sample) for sample in samples) + "\n"
+            self._call("POST", "/api/v1/import/prometheus", content=body.encode())
+
+    def query(self, promql: str, at: float | None = None) -> list[Series]:
+        """The value of each series at one moment (now when `at` is None)."""
+        parameters: dict[str, Any] = {"query": promql} | ({"time": at} if at is not None else {})
+        return [
+            Series(row["metric"], [(float(row["value"][0]), float(row["value"][1]))])
+            for row in self._result("/api/v1/query", parameters)
+        ]
+
+    def query_range(self, promql: str, start: float, end: float, step_s: float) -> list[Series]:
+        """Each series between two moments, a point every `step_s` seconds where there is one."""
+        parameters = {"query": promql, "start": start, "end": end, "step": step_s}
+        return [
+            Series(row["metric"], [(float(at), float(value)) for at, value in row["values"]])
+            for row in self._result("/api/v1/query_range", parameters)
+        ]
+
+    def _result(self, path: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self._call("GET", path, params=parameters).json()["data"]["result"]
+
+    def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            response = self._client.request(method, path, **arguments)
+            response.raise_for_status()
+        except httpx.TimeoutException as error:
+            raise TimedOut("The metrics store answers too slowly.", str(error)) from error
+        except httpx.HTTPStatusError as error:
+            raise Rejected("The metrics store refused the request.", error.response.text[:500]) from error
+        except httpx.HTTPError as error:
+            raise Unreachable("The metrics store does not answer.", str(error)) from error
+        return response
