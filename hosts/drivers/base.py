@@ -98,6 +98,8 @@ class HypervisorFacts:
     cpu_model: str | None
     machine_types: tuple[str, ...]
     memory_mib: int | None
+    product: str | None = None
+    serial: str | None = None
     missing: tuple[str, ...] = ()
 
 

@@ -61,7 +61,7 @@ def parse(xml: str) -> DomainFacts:
     domain = ElementTree.fromstring(xml)
     devices = domain.find("devices")
     devices = Element("devices") if devices is None else devices
-    generation, operation, labels = _metadata_read(domain)
+    generation, operation, labels = _generation_read(domain)
     boot_files = [domain.findtext(f"os/{tag}") for tag in ("kernel", "initrd", "dtb", "loader")]
     serial = devices.find("serial[@type='unix']/source")
     cpu = domain.find("cpu")
@@ -87,6 +87,12 @@ def parse(xml: str) -> DomainFacts:
     )
 
 
+def generation_read(xml: str) -> int | None:
+    """The generation in Stowage's own metadata element, as `virDomainGetMetadata` gives it."""
+    text = ElementTree.fromstring(xml).get("generation", "")
+    return int(text) if text.isdigit() else None
+
+
 def _attribute(parent: Element, path: str, name: str) -> str | None:
     element = parent.find(path)
     return element.get(name) if element is not None else None
@@ -101,7 +107,7 @@ def _memory_mib(domain: Element) -> int:
     return -(-int(element.text) * 1024 ** powers.get(unit, 1) // 1024**2)
 
 
-def _metadata_read(domain: Element) -> tuple[int | None, str, dict[str, str]]:
+def _generation_read(domain: Element) -> tuple[int | None, str, dict[str, str]]:
     element = domain.find(f"metadata/{{{NAMESPACE}}}workload")
     if element is None:
         return None, "", {}

@@ -37,6 +37,9 @@ class DescribedDisk:
     size_bytes: int
     used_bytes: int
     read_only: bool = False
+    cache: str | None = None
+    pool: str | None = None
+    pool_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class VmDescription:
     generation: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
     obstacles: tuple[str, ...] = ()
+    cpu_xml: str | None = None
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -157,9 +161,7 @@ class VirtualMachines(Protocol):
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 
-    def migrate_check(
-        self, vm: VmDescription, *, copied: bool, pools: Iterable[str], bridges: Iterable[str]
-    ) -> None:
+    def migrate_check(self, vm: VmDescription, *, copied: bool, pools: Iterable[str], bridges: Iterable[str]) -> None:
         """On the destination: raises Refused with every reason why `vm` could not come here."""
 
     def migrate(
@@ -177,12 +179,13 @@ class VirtualMachines(Protocol):
 class Volumes(Protocol):
     """The files of VMs on one host."""
 
-    def ensure(
-        self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None
-    ) -> bool:
+    def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
         """Ensures the disk's file, a full copy of the image grown to size; whether this call made it."""
 
-    def remove(self, disk: DiskSpec) -> None: ...
+    def remove(self, disk: DiskSpec, vm_uuid: str) -> None:
+        """Ensures that the disk is gone: deleted when Stowage made it, set aside when not."""
+
+    def pool_of(self, path: str) -> tuple[str, str] | None: ...
 
     def target_prepare(self, disks: Iterable[DescribedDisk], folders: Iterable[str]) -> list[str]:
         """Ensures empty files for disks to be copied here, and the folders; the paths that this call made."""

@@ -100,9 +100,7 @@ def _cpu(domain: Element, spec: VmSpec, accelerator: str) -> None:
 
 def _disk(devices: Element, disk: DiskSpec, cache: str) -> None:
     element = SubElement(devices, "disk", type="file", device="disk")
-    SubElement(
-        element, "driver", name="qemu", type=disk.format, cache=cache, discard="unmap", detect_zeroes="unmap"
-    )
+    SubElement(element, "driver", name="qemu", type=disk.format, cache=cache, discard="unmap", detect_zeroes="unmap")
     SubElement(element, "source", file=disk.path)
     SubElement(element, "target", dev=disk.target, bus="virtio")
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from hosts.drivers.fake import (
     ACTIVE,
+    FakeBmc,
     FakeContainer,
     FakeDataCenter,
     FakeDisk,
@@ -48,9 +49,7 @@ class FakeMachines(FakeHypervisor):
     def describe(self, uuid: str) -> VmDescription:
         with self.world.call(self.host, "vm.describe"):
             domain = self.host.domain(uuid)
-            disks = tuple(
-                DescribedDisk(d.target, d.path, d.format, d.size_bytes, d.size_bytes) for d in domain.disks
-            )
+            disks = tuple(DescribedDisk(d.target, d.path, d.format, d.size_bytes, d.size_bytes) for d in domain.disks)
             return VmDescription(
                 uuid=uuid,
                 name=domain.name,
@@ -149,9 +148,7 @@ class FakeMachines(FakeHypervisor):
                 raise Refused(f"The VM {domain.name} has a newer owner; this stamp is stale.")
             domain.generation, domain.operation = generation, operation or domain.operation
 
-    def migrate_check(
-        self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]
-    ) -> None:
+    def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
         with self.world.call(self.host, "vm.migrate_check"):
             reasons = []
             if vm.memory_mib > self.host.memory_free_mib():
@@ -162,9 +159,7 @@ class FakeMachines(FakeHypervisor):
                 reasons.append(f"{self.host.name} does not offer the machine type {vm.machine}.")
             taken = {d.name for d in self.host.domains.values()} | set(self.host.domains)
             if vm.name in taken or vm.uuid in taken:
-                reasons.append(
-                    f"{self.host.name} already has a VM with the name or the identity of {vm.name}."
-                )
+                reasons.append(f"{self.host.name} already has a VM with the name or the identity of {vm.name}.")
             if vm.snapshots:
                 reasons.append(f"{vm.name} has snapshots; libvirt cannot move it before they are removed.")
             if reasons:
@@ -217,7 +212,7 @@ class FakeVolumes:
         self.world = world
         self.host = world.hosts[host]
 
-    def ensure(self, disk: DiskSpec, image_path: str | None, running: Running | None = None) -> bool:
+    def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
         with self.world.call(self.host, "volume.ensure"):
             pool, size_bytes = self.host.pool_of(disk.path), gib_to_bytes(disk.size_gib)
             if pool is None:
@@ -235,7 +230,11 @@ class FakeVolumes:
             pool.files[disk.path] = FakeFile(content, size_bytes)
             return True
 
-    def remove(self, disk: DiskSpec) -> None:
+    def pool_of(self, path: str) -> tuple[str, str] | None:
+        pool = self.host.pool_of(path)
+        return (pool.name, pool.pool_id) if pool else None
+
+    def remove(self, disk: DiskSpec, vm_uuid: str) -> None:
         with self.world.call(self.host, "volume.remove"):
             self.host.files_for(disk.path).pop(disk.path, None)
 
@@ -353,9 +352,7 @@ class FakeContainers(FakeEngine):
         with self.world.call(self.host, "container.describe"):
             container = self.host.container(uuid)
             if container.volumes:
-                raise Refused(
-                    f"The container {container.name} has volumes; Stowage cannot move their data yet."
-                )
+                raise Refused(f"The container {container.name} has volumes; Stowage cannot move their data yet.")
             return ContainerSpec.from_data(
                 container.spec
                 or {
@@ -393,3 +390,21 @@ class FakeContainers(FakeEngine):
         if container and container.state == "running":
             container.state, container.reason = "stopped", "exited (0)"
             self.world.changed(self.host.name, uuid)
+
+
+def fake_drivers(world: FakeDataCenter, host: str) -> dict[str, object]:
+    """Every driver of one fake host by the names under which effects ask the plane for them."""
+    address = {h.address: h.name for h in world.hosts.values()}
+
+    def bmc(url: str, system: str, username: str, password: str) -> FakeBmc:
+        return FakeBmc(world, system or address.get(url, host))
+
+    machines, containers = FakeMachines(world, host), FakeContainers(world, host)
+    return {
+        "hypervisor": machines,
+        "machines": machines,
+        "volumes": FakeVolumes(world, host),
+        "engine": containers,
+        "containers": containers,
+        "bmc": bmc,
+    }

@@ -43,9 +43,7 @@ def uuid_check(value: object) -> str:
     try:
         return str(uuids.UUID(str(value)))
     except ValueError as error:
-        raise Invalid(
-            "The command names its workload by something that is not a UUID.", repr(value)[:200]
-        ) from error
+        raise Invalid("The command names its workload by something that is not a UUID.", repr(value)[:200]) from error
 
 
 def path_check(path: object) -> str:
@@ -195,18 +193,14 @@ class VmSpec:
         """The spec, judged; raises Invalid with a sentence for the operator."""
         vcpus, memory_mib = int(data["vcpus"]), int(data["memory_mib"])
         _check(1 <= vcpus <= 256, "A VM has 1 to 256 virtual CPUs. Correct the number.", vcpus, "vcpus")
-        _check(
-            16 <= memory_mib <= 16 * 1024**2, "A VM has 16 MiB to 16 TiB of memory.", memory_mib, "memory_mib"
-        )
+        _check(16 <= memory_mib <= 16 * 1024**2, "A VM has 16 MiB to 16 TiB of memory.", memory_mib, "memory_mib")
         machine, on_crash = data.get("machine") or "q35", data.get("on_crash") or "preserve"
         _check(machine in ("q35", "pc"), "The machine type must be q35 or pc.", machine, "machine")
         _check(on_crash in ("preserve", "destroy"), "After a crash a VM is preserved or destroyed.", on_crash)
         arguments = data.get("kernel_arguments")
         _check(arguments is None or str(arguments).isprintable(), "Kernel arguments must be plain text.")
         disks = tuple(DiskSpec.from_data(disk) for disk in data.get("disks") or ())
-        _check(
-            len({d.target for d in disks}) == len(disks), "Two disks have the same target.", disks, "disks"
-        )
+        _check(len({d.target for d in disks}) == len(disks), "Two disks have the same target.", disks, "disks")
         return cls(
             uuid_check(data["uuid"]),
             name_check(data["name"], "VM"),

@@ -24,7 +24,7 @@ ORDER = MigrationOrder(UUID, "qemu+tcp://10.77.0.12/system", "tcp://10.77.0.12")
 def world() -> FakeDataCenter:
     world = FakeDataCenter("host-1", "host-2")
     world.pool_share("shared", "/shared", "host-1", "host-2")
-    FakeVolumes(world, "host-1").ensure(SPEC.disks[0], None)
+    FakeVolumes(world, "host-1").ensure(SPEC.disks[0], UUID, None)
     machines = FakeMachines(world, "host-1")
     machines.define(SPEC, "tcg")
     machines.start(UUID)

@@ -1,0 +1,136 @@
+"""Judging an image by its own bytes, before any tool opens it.
+
+A qcow2 header may point at any file of the host (backing file, external data file), and `qemu-img` follows it:
+`backing=/etc/passwd` was read through `convert` (pitfalls M44, CVE-2024-32498). So the header is read here first,
+the format is declared and never probed, and qemu-img runs last, under limits.
+Source: QEMU docs/interop/qcow2.txt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import struct
+import subprocess
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from hosts.errors import Refused, TimedOut
+from hosts.units import GIB
+
+QEMU_IMG = "qemu-img"
+INFO_TIMEOUT_S = 20
+INFO_MEMORY_BYTES = 1 * GIB  # as Nova limits it since CVE-2015-5162
+INFO_CPU_S = 8
+VIRTUAL_SIZE_LIMIT_BYTES = 1024 * GIB
+
+_MAGIC = b"QFI\xfb"
+_HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
+_INCOMPATIBLE_DIRTY, _INCOMPATIBLE_DATA_FILE = 1, 4
+_EXTENSION_BACKING_FORMAT, _EXTENSION_DATA_FILE = 0xE2792ACA, 0x44415441
+_NOT_AN_IMAGE = "The file is not a {} image. Import it again with its real format."
+
+
+@dataclass(frozen=True)
+class Qcow2Header:
+    """What the header says; `names_other_files` is the danger."""
+
+    version: int
+    virtual_size_bytes: int
+    is_encrypted: bool
+    names_other_files: bool
+    snapshots: int
+
+
+def qcow2_header_read(file: BinaryIO) -> Qcow2Header | None:
+    """The header at the file's start, or None when it is no qcow2 image."""
+    head = file.read(_HEADER.size)
+    if len(head) < _HEADER.size or head[:4] != _MAGIC:
+        return None
+    fields = _HEADER.unpack(head)
+    version, backing_offset, virtual_size, encryption = fields[1], fields[2], fields[5], fields[6]
+    snapshots, incompatible, header_bytes = fields[10], fields[12], 72
+    if version not in (2, 3):
+        return None
+    if version == 3:
+        file.seek(100)
+        header_bytes = int.from_bytes(file.read(4), "big")
+    else:
+        incompatible = 0  # version 2 ends at byte 72; what follows is no feature mask
+    names_other = bool(backing_offset) or bool(incompatible & _INCOMPATIBLE_DATA_FILE)
+    names_other = names_other or _has_telling_extension(file, header_bytes)
+    return Qcow2Header(version, virtual_size, encryption != 0, names_other, snapshots)
+
+
+def _has_telling_extension(file: BinaryIO, offset: int) -> bool:
+    """Whether a header extension names another file; one that cannot be read counts as one that does."""
+    if not 72 <= offset <= 64 * 1024:
+        return True
+    file.seek(offset)
+    for _ in range(64):
+        head = file.read(8)
+        if len(head) < 8:
+            return True
+        kind, length = struct.unpack(">II", head)
+        if kind == 0:
+            return False
+        if kind in (_EXTENSION_BACKING_FORMAT, _EXTENSION_DATA_FILE) or length > 64 * 1024:
+            return True
+        file.seek((length + 7) & ~7, os.SEEK_CUR)
+    return True
+
+
+def image_inspect(path: str, image_format: str, limit_bytes: int = VIRTUAL_SIZE_LIMIT_BYTES) -> int:
+    """The virtual size in bytes of an image that is safe to copy.
+
+    Raises Refused with what is wrong: missing, not of its format, leaning on other files, encrypted, too large.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise Refused("The image is missing on the host. Import it again.", f"{path}: {error}") from error
+    with os.fdopen(handle, "rb") as file:
+        if image_format == "qcow2":
+            _qcow2_judge(qcow2_header_read(file), path)
+        elif file.read(4) == _MAGIC:
+            raise Refused(_NOT_AN_IMAGE.format("raw"), f"{path} begins like a qcow2 image")
+    size_bytes = _info_size(path, image_format)
+    if size_bytes <= 0:
+        raise Refused(_NOT_AN_IMAGE.format(image_format), f"{path} has size {size_bytes}")
+    if size_bytes > limit_bytes:
+        raise Refused(f"The image claims {size_bytes // GIB} GiB; at most {limit_bytes // GIB} GiB are allowed.")
+    return size_bytes
+
+
+def _qcow2_judge(header: Qcow2Header | None, path: str) -> None:
+    if header is None:
+        raise Refused(_NOT_AN_IMAGE.format("qcow2"), path)
+    if header.names_other_files:
+        raise Refused("The image leans on other files (a backing or data file). Flatten it and import it again.")
+    if header.is_encrypted:
+        raise Refused("The image is encrypted. Decrypt it and import it again.")
+
+
+def _info_size(path: str, image_format: str) -> int:
+    command = [QEMU_IMG, "info", "-f", image_format, "--force-share", "--output=json", "--", path]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=INFO_TIMEOUT_S, preexec_fn=_limit, check=False, env=_ENVIRONMENT
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut("The image could not be examined in time.", path) from error
+    if done.returncode != 0:
+        raise Refused(_NOT_AN_IMAGE.format(image_format), done.stderr.decode(errors="replace")[:500])
+    info = json.loads(done.stdout)
+    if info.get("backing-filename") or "data-file" in str(info.get("format-specific", "")):
+        raise Refused("The image leans on other files (a backing or data file). Flatten it and import it again.")
+    return int(info["virtual-size"])
+
+
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (INFO_MEMORY_BYTES, INFO_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (INFO_CPU_S, INFO_CPU_S))

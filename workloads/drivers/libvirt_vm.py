@@ -1,0 +1,298 @@
+"""The verbs of VMs through libvirt, each an "ensure": a repeated one finds its work done."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+import libvirt
+
+from hosts.drivers.domain_facts import NAMESPACE, DomainFacts, generation_read, parse
+from hosts.drivers.domain_state import domain_state
+from hosts.drivers.libvirt_errors import is_code
+from hosts.drivers.libvirt_host import LibvirtHost
+from hosts.errors import NotFound, Refused, TimedOut
+from workloads.drivers import domain_xml, libvirt_migration
+from workloads.drivers.arrival import Destination, arrival_check
+from workloads.drivers.base import (
+    DescribedDisk,
+    Location,
+    MigrationOrder,
+    MigrationProgress,
+    MigrationResult,
+    VmDescription,
+)
+from workloads.drivers.specs import VmSpec
+
+STOP_POLL_S = 0.2
+_ALREADY = (libvirt.VIR_ERR_OPERATION_INVALID,)
+_UNDEFINE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+class LibvirtMachines:
+    """The VMs of one host.
+
+    `memory_limit_mib` is the memory that the host declares, where that is less than the machine's (a lab host).
+    """
+
+    def __init__(
+        self,
+        host: LibvirtHost,
+        *,
+        memory_limit_mib: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._host = host
+        self._memory_limit_mib = memory_limit_mib
+        self._clock = clock
+        self._sleep = sleep
+
+    def locate(self, uuid: str) -> Location:
+        with self._host.calls("say where the VM is") as connection:
+            domain = _lookup(connection, uuid)
+            if domain is None:
+                return Location(False)
+            try:
+                state, reason = domain_state(*domain.state())
+                return Location(True, state, reason, bool(domain.isPersistent()), _generation(domain))
+            except libvirt.libvirtError as error:
+                if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+                    return Location(False)
+                raise
+
+    def describe(self, uuid: str) -> VmDescription:
+        with self._host.calls("describe the VM") as connection:
+            domain = _require(connection, uuid)
+            xml = domain.XMLDesc(0)
+            facts = parse(xml)
+            disks = tuple(
+                DescribedDisk(d.target, d.path, d.format, *_sizes(domain, d.path), d.read_only, d.cache)
+                for d in facts.disks
+                if d.path
+            )
+            snapshots = domain.snapshotNum()
+        return _description(facts, xml, disks, snapshots)
+
+    def define(self, spec: VmSpec, accelerator: str) -> None:
+        with self._host.calls(f"define the VM {spec.name}") as connection:
+            known = _lookup(connection, spec.uuid)
+            if known is not None:
+                self._define_known(known, spec)
+                if known.isActive():
+                    return
+            self._refuse_taken_name(connection, spec)
+            caches = {d.target: "writeback" for d in spec.disks if self._host.is_local and not _is_direct(d.path)}
+            xml = domain_xml.build(spec, accelerator, caches)
+            try:
+                domain = connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+            except libvirt.libvirtError:
+                # Another definition of that name may have come between our look and our call (pitfalls M21).
+                self._refuse_taken_name(connection, spec)
+                raise
+            domain.setAutostart(0)  # a host that returns starts nothing by itself
+
+    def undefine(self, uuid: str) -> None:
+        with self._host.calls("remove the VM's definition") as connection:
+            domain = _lookup(connection, uuid)
+            if domain is None:
+                return
+            if domain.isActive():
+                raise Refused(f"The VM {domain.name()} is not off. Stop it first.")
+            _tolerate(lambda: domain.undefineFlags(_UNDEFINE), libvirt.VIR_ERR_NO_DOMAIN)
+
+    def start(self, uuid: str) -> None:
+        with self._host.calls("start the VM") as connection:
+            domain = _require(connection, uuid)
+            if domain.isActive():
+                return
+            try:
+                domain.create()
+            except libvirt.libvirtError:
+                if not domain.isActive():
+                    raise
+
+    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> None:
+        ends_at = self._clock() + timeout_s
+        with self._host.calls("stop the VM") as connection:
+            domain = _lookup(connection, uuid)
+            if domain is None or not domain.isActive():
+                return
+            if domain_state(*domain.state())[0] == "running":
+                _tolerate(lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_DEFAULT), *_ALREADY)
+            while self._clock() < ends_at:
+                if not _is_active(domain):
+                    return
+                self._sleep(STOP_POLL_S)
+            name = domain.name()
+        if not force:
+            raise TimedOut(f"The VM {name} did not shut down within {timeout_s:.0f} s. Stop it by force.")
+        self.destroy(uuid)
+
+    def destroy(self, uuid: str) -> None:
+        with self._host.calls("switch the VM off") as connection:
+            domain = _lookup(connection, uuid)
+            if domain is not None and _is_active(domain):
+                _tolerate(domain.destroy, libvirt.VIR_ERR_NO_DOMAIN, *_ALREADY)
+
+    def resume(self, uuid: str, generation: int) -> None:
+        with self._host.calls("resume the VM") as connection:
+            domain = _require(connection, uuid)
+            stamped = _generation(domain)
+            if stamped is not None and generation < stamped:
+                raise Refused(
+                    f"The VM {domain.name()} has a newer owner; this order to resume it is stale.",
+                    f"generation {generation}, stamped {stamped}",
+                )
+            state, reason = domain_state(*domain.state())
+            if state == "running":
+                return
+            if state != "paused":
+                raise Refused(f"The VM {domain.name()} is {reason}; only a paused VM can be resumed.")
+            _tolerate(domain.resume, *_ALREADY)
+            if domain_state(*domain.state())[0] != "running":
+                raise Refused(f"The VM {domain.name()} did not resume; it is {domain_state(*domain.state())[1]}.")
+
+    def pause(self, uuid: str) -> None:
+        with self._host.calls("pause the VM") as connection:
+            domain = _require(connection, uuid)
+            if domain_state(*domain.state())[0] == "running":
+                domain.suspend()
+
+    def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
+        with self._host.calls("stamp the VM") as connection:
+            domain = _require(connection, uuid)
+            known = parse(domain.XMLDesc(0))
+            if known.generation is not None and generation < known.generation:
+                raise Refused(f"The VM {known.name} has a newer owner; this stamp is stale.")
+            flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
+            flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
+            xml = domain_xml.metadata_xml(generation, operation or known.operation, known.labels)
+            kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+            domain.setMetadata(kind, xml, domain_xml.PREFIX, NAMESPACE, flags)
+
+    def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
+        with self._host.calls("judge whether the VM can come here") as connection:
+            arrival_check(
+                vm,
+                Destination.look(connection, self._host.is_local, self._memory_limit_mib),
+                copied_targets=tuple(copied_targets),
+                bridges=tuple(bridges),
+            )
+
+    def migrate(
+        self,
+        order: MigrationOrder,
+        on_progress: Callable[[MigrationProgress], None],
+        is_aborted: Callable[[], bool],
+    ) -> MigrationResult:
+        return libvirt_migration.migrate(self._host, order, on_progress, is_aborted)
+
+    @staticmethod
+    def _define_known(domain: libvirt.virDomain, spec: VmSpec) -> None:
+        if parse(domain.XMLDesc(0)).generation is None:
+            raise Refused(f"The VM {domain.name()} was not made by Stowage; it is left as it is.")
+
+    @staticmethod
+    def _refuse_taken_name(connection: libvirt.virConnect, spec: VmSpec) -> None:
+        try:
+            other = connection.lookupByName(spec.name)
+        except libvirt.libvirtError as error:
+            if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+                return
+            raise
+        if other.UUIDString() != spec.uuid:
+            raise Refused(f"The host already has a VM named {spec.name}. Choose another name.")
+
+
+def _lookup(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
+    try:
+        return connection.lookupByUUIDString(uuid)
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+
+
+def _require(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
+    domain = _lookup(connection, uuid)
+    if domain is None:
+        raise NotFound("The VM is not on this host.", uuid)
+    return domain
+
+
+def _tolerate(call: Callable[[], object], *codes: int) -> None:
+    """Makes the call; an error of those codes means that somebody did it before us."""
+    try:
+        call()
+    except libvirt.libvirtError as error:
+        if not is_code(error, *codes):
+            raise
+
+
+def _is_active(domain: libvirt.virDomain) -> bool:
+    try:
+        return bool(domain.isActive())
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return False
+        raise
+
+
+def _generation(domain: libvirt.virDomain) -> int | None:
+    try:
+        return generation_read(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
+            return None
+        raise
+
+
+def _sizes(domain: libvirt.virDomain, path: str) -> tuple[int, int]:
+    """Virtual and allocated bytes of a disk's file; zeros when the file is gone."""
+    try:
+        capacity, allocation, _physical = domain.blockInfo(path)
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
+        return 0, 0
+    return int(capacity), int(allocation)
+
+
+def _is_direct(path: str) -> bool:
+    """Whether the file's file system knows O_DIRECT, which cache "none" needs."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_NOFOLLOW | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _description(facts: DomainFacts, xml: str, disks: tuple[DescribedDisk, ...], snapshots: int) -> VmDescription:
+    return VmDescription(
+        uuid=facts.uuid,
+        name=facts.name,
+        xml=xml,
+        vcpus=facts.vcpus,
+        memory_mib=facts.memory_mib,
+        machine=facts.machine,
+        accelerator=facts.accelerator,
+        disks=disks,
+        bridges=facts.bridges,
+        serial_log=facts.serial_log,
+        socket_folders=facts.socket_folders,
+        boot_files=facts.boot_files,
+        snapshots=snapshots,
+        generation=facts.generation,
+        labels=facts.labels,
+        obstacles=facts.obstacles,
+        cpu_xml=facts.cpu_xml,
+    )

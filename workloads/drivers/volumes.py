@@ -1,0 +1,199 @@
+"""The files of VMs on one host: disks in pools, and what a migration needs on its destination.
+
+Only files inside the host's declared pools are touched, never through a symbolic link. A file that carries its
+VM's uuid in its name was made by Stowage and may be deleted; any other is set aside as `*.stowage-left`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hosts.errors import DriverError, Refused
+from hosts.units import GIB, gib_to_bytes
+from workloads.drivers.base import DescribedDisk, Running
+from workloads.drivers.images import QEMU_IMG, image_inspect
+from workloads.drivers.specs import DiskSpec, ImageSource, path_check
+
+POOL_MARKER = ".stowage-pool"
+LEFT_SUFFIX = ".stowage-left"
+# qcow2 tables and log of a disk that is all but empty; also what a host's file system should keep for itself.
+RESERVE_BYTES = 64 * 1024**2
+_POLL_S = 0.2
+
+
+def pool_id_read(directory: str) -> str | None:
+    """The identity in the pool's marker file, or None when the directory is no pool."""
+    try:
+        handle = os.open(f"{directory}/{POOL_MARKER}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(handle) as file:
+        return file.read(64).strip() or None
+
+
+class PoolVolumes:
+    """The volumes in `pools` (directory by pool name), with images from the folder `image_cache`."""
+
+    def __init__(self, pools: Mapping[str, str], image_cache: str) -> None:
+        self._pools = {name: os.path.normpath(path) for name, path in pools.items()}
+        self._image_cache = image_cache
+
+    def image_path(self, source: ImageSource) -> str:
+        # By checksum, so that an image changed under its uuid is another file and none is overwritten in use.
+        return f"{self._image_cache}/{source.image}-{source.sha256[:16]}.{source.format}"
+
+    def image_inspect(self, path: str, image_format: str) -> int:
+        return image_inspect(path, image_format)
+
+    def pool_of(self, path: str) -> tuple[str, str] | None:
+        """Name and identity of the pool whose directory holds the file, if that is one of ours."""
+        folder = os.path.dirname(path)
+        for name, directory in self._pools.items():
+            if folder == directory:
+                return name, pool_id_read(directory) or ""
+        return None
+
+    def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
+        folder = self._pool_folder(disk.path)
+        if vm_uuid not in os.path.basename(disk.path):
+            raise Refused("A disk's file must carry its VM's UUID in its name.", disk.path)
+        if _is_file(disk.path):
+            return False
+        size_bytes = gib_to_bytes(disk.size_gib)
+        self._refuse_without_room(disk, folder, image_path, size_bytes)
+        part = f"{disk.path}.part"
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        try:
+            if image_path is not None and disk.image is not None:
+                _convert(image_path, disk.image.format, part, disk.format, running)
+                _run([QEMU_IMG, "resize", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+            else:
+                _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+            os.chmod(part, 0o600)
+            # link, not rename: it fails when another file has come to this name meanwhile
+            os.link(part, disk.path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+        return True
+
+    def remove(self, disk: DiskSpec, vm_uuid: str) -> None:
+        self._pool_folder(disk.path)
+        if vm_uuid in os.path.basename(disk.path):
+            for path in (disk.path, f"{disk.path}.part"):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        else:
+            self.quarantine([disk.path])
+
+    def target_prepare(self, disks: Iterable[DescribedDisk], folders: Iterable[str]) -> list[str]:
+        created: list[str] = []
+        try:
+            for folder in folders:
+                if not os.path.isdir(path_check(folder)):
+                    os.makedirs(folder, mode=0o711)
+                    created.append(folder)
+            for disk in disks:
+                created += self._target_file(disk)
+        except (Refused, DriverError, OSError):
+            self.target_unprepare(created)
+            raise
+        return created
+
+    def target_unprepare(self, created: Iterable[str]) -> None:
+        for path in reversed([path_check(path) for path in created]):
+            with suppress(FileNotFoundError):
+                if os.path.isdir(path) and not os.path.islink(path):
+                    with suppress(OSError):  # not empty: somebody uses it
+                        os.rmdir(path)
+                else:
+                    self._pool_folder(path)
+                    os.unlink(path)
+
+    def quarantine(self, paths: Iterable[str]) -> list[str]:
+        left = []
+        for path in paths:
+            self._pool_folder(path_check(path))
+            if _is_file(path):
+                aside = f"{path}.{int(time.time())}{LEFT_SUFFIX}"
+                os.rename(path, aside)
+                left.append(aside)
+        return left
+
+    def _target_file(self, disk: DescribedDisk) -> list[str]:
+        folder = self._pool_folder(disk.path)
+        if _is_file(disk.path):
+            raise Refused(f"There is already a file {disk.path} on the destination. Move it away, then try again.")
+        if disk.used_bytes + RESERVE_BYTES > shutil.disk_usage(folder).free:
+            raise Refused(f"The destination has too little room for the disk {disk.target}.")
+        _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", disk.path, str(disk.size_bytes)])
+        os.chmod(disk.path, 0o600)
+        return [disk.path]
+
+    def _pool_folder(self, path: str) -> str:
+        """The pool's directory that holds the file; raises Refused for any other place."""
+        if self.pool_of(path_check(path)) is None or Path(path).name.startswith("."):
+            raise Refused("The disk does not lie in one of this host's pools.", path)
+        return os.path.dirname(path)
+
+    def _refuse_without_room(self, disk: DiskSpec, folder: str, image_path: str | None, size_bytes: int) -> None:
+        pool, _ = self.pool_of(disk.path) or ("", "")
+        usage = shutil.disk_usage(folder)
+        # The whole virtual size, though qcow2 grows into it: a full pool pauses every guest on it (pitfalls M22).
+        if size_bytes + RESERVE_BYTES > usage.free:
+            raise Refused(
+                f"The pool {pool} has {usage.free / GIB:.1f} GiB free, too little for a disk of {disk.size_gib:g} GiB."
+                " Choose a smaller disk or another pool."
+            )
+        if image_path is not None and disk.image is not None:
+            virtual_bytes = image_inspect(image_path, disk.image.format)
+            if virtual_bytes > size_bytes:
+                raise Refused(
+                    f"The image needs a disk of at least {virtual_bytes / GIB:.2f} GiB, not {disk.size_gib:g} GiB."
+                )
+
+
+def _is_file(path: str) -> bool:
+    """Whether there is a plain file of one name at the path; anything else there is Refused."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("What lies at the disk's path is not a plain file.", path)
+    return True
+
+
+def _convert(source: str, source_format: str, target: str, target_format: str, running: Running | None) -> None:
+    """A full copy of the image; no chain leads back to it."""
+    command = [QEMU_IMG, "convert", "-f", source_format, "-O", target_format, "--", source, target]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            while process.poll() is None:
+                if running is not None:
+                    running.check()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_POLL_S)
+        except BaseException:
+            process.kill()
+            raise
+        error = process.stderr.read().decode(errors="replace") if process.stderr else ""
+    if process.returncode != 0:
+        raise DriverError("The image could not be copied into the disk.", error[:1000])
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise DriverError("The disk's file could not be made in time.", str(error)) from error
+    if done.returncode != 0:
+        raise DriverError("The disk's file could not be made.", done.stderr.decode(errors="replace")[:1000])
