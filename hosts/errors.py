@@ -3,6 +3,7 @@
     StowageError
     +-- Refused             not allowed now; the message is the sentence for the operator (API: 409)
     +-- Invalid             the input itself is wrong; the message says what to do (API: 422)
+    +-- Forbidden           this user may not (API: 403)
     +-- NotFound            no such thing (API: 404)
     +-- DriverError         a host, engine or BMC failed us
         +-- Unreachable     nobody answers there          (transient)
@@ -50,6 +51,10 @@ class Invalid(StowageError):
         self.field = field
 
 
+class Forbidden(StowageError):
+    """The user's role does not allow it; the message names the role that does."""
+
+
 class NotFound(StowageError):
     """No such thing, or none that this user may know of."""
 
@@ -76,7 +81,7 @@ class Vanished(DriverError):
 
 _KINDS: dict[str, type[StowageError]] = {
     kind.__name__: kind
-    for kind in (StowageError, Refused, Invalid, NotFound, DriverError, Unreachable, TimedOut, Rejected, Vanished)
+    for kind in (StowageError, Refused, Invalid, Forbidden, NotFound, DriverError, Unreachable, TimedOut, Rejected, Vanished)
 }
 
 

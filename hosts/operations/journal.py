@@ -1,0 +1,121 @@
+"""The journal and its fold: where an operation stands follows from its entries alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from hosts.errors import StowageError, error_from_data
+from hosts.models import Entry, Operation
+
+Kind = Entry.Kind
+
+
+@dataclass
+class StepFold:
+    """What the journal says of one step. `state` is "" before it began, "skipped", or the kind of its last entry."""
+
+    state: str = ""
+    attempt: int = 0  # of the last command sent, over retries and resends; never falls
+    tries: int = 0  # failures since the step began, or since a person asked for another try
+    output: dict[str, Any] = field(default_factory=dict)
+    command: dict[str, Any] = field(default_factory=dict)
+    queue: str = ""
+    secret: dict[str, str] | None = None
+    was_heard: bool = False  # an earlier sending of this try was acknowledged
+    began_once: bool = False
+    never_began: bool = False  # it failed for good, and no plane ever began it: there is nothing to undo
+    first_at: datetime | None = None
+    started_at: datetime | None = None
+    error: StowageError | None = None
+    retry_at: datetime | None = None
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self.state in (Kind.STARTED, Kind.UNDO_STARTED)
+
+    def patience_renew(self) -> None:
+        self.tries = 0
+        self.first_at = self.retry_at = None
+
+    def try_again(self) -> None:
+        """A person asked for another try of what has failed for good."""
+        self.patience_renew()
+        if self.state == Kind.FAILED:
+            self.state = ""
+        elif self.state == Kind.UNDO_FAILED:
+            self.state = "undo wanted"
+
+
+@dataclass
+class Fold:
+    """The whole operation as its journal tells it."""
+
+    steps: dict[str, StepFold] = field(default_factory=dict)
+    undoing: bool = False
+    error: StowageError | None = None  # why it is being undone
+    cancelled: bool = False
+    count: int = 0
+
+    def step(self, name: str) -> StepFold:
+        return self.steps.setdefault(name, StepFold())
+
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        return {name: step.output for name, step in self.steps.items() if step.output}
+
+
+def fold(entries: list[Entry]) -> Fold:
+    """The state that the entries add up to, in their order."""
+    result = Fold(count=len(entries))
+    for entry in entries:
+        if entry.kind == Kind.NOTED:
+            _fold_note(result, entry)
+        else:
+            _fold_step(result.step(entry.step), entry)
+    return result
+
+
+def _fold_note(result: Fold, entry: Entry) -> None:
+    word = entry.data.get("note")
+    if word == "undoing":
+        result.undoing = True
+        result.cancelled = bool(entry.data.get("cancelled"))
+        result.error = error_from_data(entry.data["error"]) if entry.data.get("error") else None
+        for step in result.steps.values():
+            step.patience_renew()
+    elif word == "retry":
+        for step in result.steps.values():
+            step.try_again()
+
+
+def _fold_step(step: StepFold, entry: Entry) -> None:
+    step.state = entry.kind
+    data = entry.data
+    if entry.kind in (Kind.STARTED, Kind.UNDO_STARTED):
+        step.attempt, step.command, step.queue = entry.attempt, data["command"], data["queue"]
+        step.secret = data.get("secret")
+        step.was_heard = bool(data.get("heard"))
+        step.began_once = step.began_once or step.was_heard
+        step.started_at = entry.created_at
+        step.first_at = step.first_at or entry.created_at
+        step.retry_at = None
+    elif entry.kind == Kind.DONE:
+        step.output = data.get("output") or {}
+        step.error = None
+        if data.get("skipped"):
+            step.state = "skipped"
+    elif entry.kind in (Kind.FAILED, Kind.UNDO_FAILED):
+        step.error = error_from_data(data["error"])
+        step.tries += 1
+        step.began_once = step.began_once or data.get("began", True)
+        step.never_began = entry.kind == Kind.FAILED and not step.began_once
+        retry_at = data.get("retry_at")
+        step.retry_at = datetime.fromisoformat(retry_at) if retry_at else None
+
+
+def append(operation: Operation, number: int, kind: Entry.Kind, step: str, attempt: int = 0, **data: Any) -> Entry:
+    """Writes the next line. The unique number makes a second writer fail instead of telling another story."""
+    return Entry.objects.create(
+        operation=operation, number=number, kind=kind, step=step, attempt=attempt, data=data
+    )
