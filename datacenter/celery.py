@@ -31,6 +31,9 @@ app.conf.update(
     beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
     timezone="UTC",
     worker_hijack_root_logger=False,
-    task_always_eager=False,
+    beat_schedule={
+        "sweep operations": {"task": "hosts.sweep", "schedule": 15.0, "options": {"expires": 15}},
+        "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
+    },
 )
 app.autodiscover_tasks()

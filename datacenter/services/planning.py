@@ -1,0 +1,91 @@
+"""Filling a plan, in the plan worker: world read, planned, checked by the verifier, written with its savings."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from datacenter import planner as engine
+from datacenter.metrics.demand import Demand
+from datacenter.models import Plan, PlanAction
+from datacenter.planner import model as planner
+from datacenter.planner.data import to_data
+from datacenter.services.savings import saving, tariff_of
+from datacenter.snapshot import data_center_read, fingerprint, planner_policy, policy_of
+from hosts.publish import publish_change
+from workloads.models import Workload
+
+
+def plan_make(plan: Plan, demand: dict[str, Demand]) -> None:
+    """Fills the plan: document, actions, savings; state PROPOSED, or FAILED with a sentence. Loads the planner."""
+    policy_row = policy_of(plan.site)
+    policy = planner_policy(policy_row)
+    world = data_center_read(plan.site, timezone.now(), demand)
+    host_id = plan.document.get("evacuate")
+    if not world.hosts:
+        return _fail(plan, f"{plan.site} has no enrolled host. Enrol one first.")
+    answer = engine.evacuate(world, policy, host_id) if host_id else engine.plan(world, policy)
+    if violations := engine.verify_plan(world, policy, answer):
+        sentences = " ".join(violation.sentence for violation in violations[:3])
+        return _fail(plan, f"The plan did not pass its check and is not shown: {sentences}")
+    with transaction.atomic():
+        _write_proposal(plan, world, answer)
+
+
+def _fail(plan: Plan, sentence: str) -> None:
+    Plan.objects.filter(pk=plan.pk, state=Plan.State.PLANNING).update(
+        state=Plan.State.FAILED, reason=sentence, finished_at=timezone.now()
+    )
+    publish_change("plan", plan.pk, "failed")
+
+
+def _write_proposal(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> None:
+    tariff = tariff_of(plan.site)
+    why = "Each host that is on draws between its idle and peak watts, by the CPU use of what is placed on it."
+    figures = saving(tariff, answer.watts_before, answer.watts_after, why).to_data()
+    changed = Plan.objects.filter(pk=plan.pk, state=Plan.State.PLANNING).update(
+        state=Plan.State.PROPOSED,
+        document={**plan.document, "plan": to_data(answer), "world": to_data(world)},
+        savings=figures,
+        world_fingerprint=fingerprint(world),
+        hosts_on_before=answer.hosts_on_before,
+        hosts_on_after=answer.hosts_on_after,
+    )
+    if not changed:
+        return  # rejected meanwhile, by a newer request
+    PlanAction.objects.bulk_create(actions_of(plan, world, answer))
+    publish_change("plan", plan.pk, "proposed")
+
+
+def actions_of(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> list[PlanAction]:
+    """The answer's moves, and a power-off for each freed host once its moves are done."""
+    names = {row.id: row.label for row in world.workloads}
+    number_of = {move.id: number for number, move in enumerate(answer.moves, start=1)}
+    known = {str(pk) for pk in Workload.objects.filter(pk__in=names).values_list("pk", flat=True)}
+    actions = [
+        PlanAction(
+            plan=plan,
+            number=number_of[move.id],
+            kind=PlanAction.Kind.MOVE,
+            workload_id=move.workload if move.workload in known else None,
+            workload_name=names.get(move.workload, move.workload)[:63],
+            source_id=move.source,
+            target_id=move.target,
+            after=[number_of[other] for other in move.after],
+            reason=move.reason[:300],
+        )
+        for move in answer.moves
+    ]
+    for number, host_id in enumerate(answer.hosts_to_power_off, start=len(actions) + 1):
+        leaving = [number_of[move.id] for move in answer.moves if move.source == host_id]
+        actions.append(
+            PlanAction(
+                plan=plan,
+                number=number,
+                kind=PlanAction.Kind.POWER_OFF,
+                source_id=host_id,
+                after=leaving,
+                reason="It is empty once the moves before are done.",
+            )
+        )
+    return actions

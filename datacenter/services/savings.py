@@ -1,0 +1,76 @@
+"""Watts, energy, money and CO2: of a plan, and of a site as it runs now. Every figure says how it was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from datacenter.models import Tariff
+from datacenter.planner.power import savings_per_year
+from hosts.models import Host, Site
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What a year saves. `before_watts` and `after_watts` are the servers alone, the rest includes the PUE."""
+
+    before_watts: float
+    after_watts: float
+    saved_watts: float
+    kwh_per_year: float
+    money_per_year: float
+    currency: str
+    co2_kg_per_year: float
+    how: str
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def tariff_of(site: Site) -> Tariff:
+    """The site's tariff; made with the defaults where there is none."""
+    return Tariff.objects.get_or_create(site=site)[0]
+
+
+def saving(tariff: Tariff, before_watts: float, after_watts: float, why: str) -> Saving:
+    """The saving of drawing `after_watts` where `before_watts` were drawn."""
+    year = savings_per_year(
+        before_watts,
+        after_watts,
+        price_per_kwh=float(tariff.price_per_kwh),
+        co2_g_per_kwh=tariff.carbon_g_per_kwh,
+        pue=tariff.pue,
+    )
+    return Saving(
+        before_watts=before_watts,
+        after_watts=after_watts,
+        saved_watts=year.watts,
+        kwh_per_year=year.kwh_per_year,
+        money_per_year=year.money_per_year,
+        currency=tariff.currency,
+        co2_kg_per_year=year.co2_kg_per_year,
+        how=f"{why} {year.sentence}",
+    )
+
+
+def host_watts_now(host: Host, latest: Mapping[str, Mapping[str, Any]]) -> float:
+    """Watts by the host's power model: nothing when off, idle when its CPU use is not known."""
+    if host.power == Host.Power.OFF:
+        return 0.0
+    used = float(latest.get(f"host:{host.pk}", {}).get("cpu_used_cores") or 0.0)
+    share = min(1.0, used / host.cpu_cores) if host.cpu_cores else 0.0
+    return host.idle_watts + (host.peak_watts - host.idle_watts) * share
+
+
+def site_saving(site: Site, hosts: Iterable[Host], latest: Mapping[str, Mapping[str, Any]]) -> Saving:
+    """What the hosts that are off save now, against all of them being on."""
+    hosts = list(hosts)
+    now_watts = sum(host_watts_now(host, latest) for host in hosts)
+    off_watts = sum(host.idle_watts for host in hosts if host.power == Host.Power.OFF)
+    off_count = sum(host.power == Host.Power.OFF for host in hosts)
+    why = (
+        f"{off_count} of {len(hosts)} hosts are off; each would draw its idle watts if it were on. "
+        "Hosts that are on draw between idle and peak by their CPU use now."
+    )
+    return saving(tariff_of(site), now_watts + off_watts, now_watts, why)

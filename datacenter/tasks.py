@@ -1,0 +1,46 @@
+"""Doorbells of the data center's floor: make a plan (queue `plan`), carry plans out (queue `control`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import current_app, shared_task
+from django.conf import settings
+from django.dispatch import receiver
+
+from datacenter.metrics.demand import demand_p95
+from datacenter.metrics.store import MetricsStore
+from datacenter.models import Plan, PlanAction
+from datacenter.services.execution import plan_advance, plans_sweep
+from datacenter.services.planning import plan_make
+from datacenter.snapshot import policy_of
+from hosts.operations.signals import operation_finished
+
+
+@shared_task(name="datacenter.plan.make")
+def make(plan_id: str) -> None:
+    """Fills one plan. A second delivery finds it filled and does nothing."""
+    plan = Plan.objects.select_related("site").filter(pk=plan_id, state=Plan.State.PLANNING).first()
+    if plan is not None:
+        demand = demand_p95(MetricsStore(settings.METRICS_URL), plan.site.name, policy_of(plan.site).history_hours)
+        plan_make(plan, demand)
+
+
+@shared_task(name="datacenter.plan_advance")
+def advance(plan_id: str) -> None:
+    plan_advance(plan_id)
+
+
+@shared_task(name="datacenter.plan_sweep")
+def sweep() -> None:
+    plans_sweep()
+    for plan_id in Plan.objects.filter(state=Plan.State.PLANNING).values_list("pk", flat=True):
+        current_app.send_task("datacenter.plan.make", args=[str(plan_id)], queue="plan", expires=15)
+
+
+@receiver(operation_finished)
+def on_operation_finished(sender: Any, operation_id: Any, **_: Any) -> None:
+    """Goes on with the plan that the operation belongs to, if any."""
+    action = PlanAction.objects.filter(operation_id=operation_id).first()
+    if action is not None:
+        current_app.send_task("datacenter.plan_advance", args=[str(action.plan_id)], queue="control")
