@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .bounds import host_bound
 from .cost import cost_of, hosts_staying_on
 from .explanation import kept_hosts, unmoved
-from .model import Plan
+from .model import KeptHost, Plan
 from .ordering import order_moves
 from .power import placement_watts
 from .problem import Ints, Problem
@@ -54,6 +55,24 @@ def assemble(
         refusals=refusals + stuck,
         warnings=_overloaded(problem),
     )
+
+
+def assignment_of(problem: Problem, placement: dict[str, str]) -> Ints:
+    """Unit -> host under a placement (workload id -> host id)."""
+    rows = {host.id: row for row, host in enumerate(problem.hosts)}
+    first = (problem.workloads[members[0]].id for members in problem.units)
+    return np.array([rows.get(placement[name], -1) for name in first], dtype=np.int64)
+
+
+def stay_as_is(problem: Problem, refusals: tuple[str, ...]) -> Plan:
+    """The plan that moves nothing and switches nothing off."""
+    kept = tuple(
+        KeptHost(host.id, f"{host.label} stays on: {refusals[0] if refusals else 'nothing can be freed.'}")
+        for host in problem.hosts
+        if host.is_on
+    )
+    same = assemble(problem, problem.home, "evacuate", refusals)
+    return replace(same, goal="consolidate", hosts_kept=kept)
 
 
 def _without_useless(problem: Problem, reached: Ints) -> Ints:

@@ -27,9 +27,7 @@ def host_bound(problem: Problem) -> Bound:
     """
     forced, on = must_stay_on(problem), problem.is_on
     count = int(forced.sum())
-    best = Bound(
-        count, "fixed workloads", f"At least {count} hosts cannot be freed: their workloads are fixed."
-    )
+    best = Bound(count, "fixed workloads", f"At least {count} hosts cannot be freed: their workloads are fixed.")
     if not count:
         best = Bound(0, "", "No host is needed: there is nothing to run.")
     placed = (problem.home >= 0) & on[problem.home]
@@ -64,7 +62,8 @@ def _reserve_bound(problem: Problem, needed: int) -> int:
     occupied = np.zeros(len(problem.hosts), dtype=bool)
     occupied[problem.home[problem.fixed & (problem.home >= 0)]] = True
     anyway = sum(not host.can_power_off and not occupied[row] for row, host in enumerate(problem.hosts))
-    return min(problem.policy.spare_hosts - anyway, int(problem.is_open.sum()) - needed)
+    wanted = max(problem.policy.spare_hosts, problem.policy.survive_failures)
+    return min(wanted - anyway, int(problem.is_open.sum()) - needed)
 
 
 def _apart_bound(problem: Problem, best: Bound) -> Bound:

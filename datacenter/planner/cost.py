@@ -26,9 +26,12 @@ def hosts_staying_on(problem: Problem, assignment: Ints) -> Flags:
     busy[assignment[assignment >= 0]] = True
     keep = np.array([not host.can_power_off for host in problem.hosts], dtype=bool)
     stays = problem.is_on & (busy | keep)
-    spare = problem.policy.spare_hosts - int((stays & ~busy & problem.is_open).sum())
+    policy = problem.policy
+    spare = max(policy.spare_hosts, policy.survive_failures) - int((stays & ~busy & problem.is_open).sum())
     empty = np.flatnonzero(problem.is_on & problem.is_open & ~stays)
-    stays[sorted(empty, key=lambda host: (problem.hosts[host].idle_watts, host))[: max(0, spare)]] = True
+    size = problem.limits @ problem.scale * (policy.survive_failures > 0)  # must stand in for any other
+    order = sorted(empty, key=lambda host: (-size[host], problem.hosts[host].idle_watts, host))
+    stays[order[: max(0, spare)]] = True
     return stays
 
 

@@ -30,7 +30,7 @@ def from_data(kind: type[Value], data: Any) -> Value:
     """
     if not isinstance(data, dict):
         raise Invalid(f"A {kind.__name__} must be an object with named fields.")
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     unknown = set(data) - set(hints)
     if unknown:
         raise Invalid(f"A {kind.__name__} has no field {', '.join(sorted(unknown))}.")

@@ -64,9 +64,7 @@ def demand_of(data_center: DataCenter, policy: Policy) -> Demand:
     for resource, (label, unit) in _LABELS.items():
         allocated, peak = _allocated(workloads, resource, policy), _observed(workloads, resource)
         capacity = _capacity(hosts, resource)
-        limit = np.where(
-            capacity < UNLIMITED, capacity * (1.0 - getattr(policy, _HEADROOM[resource])), UNLIMITED
-        )
+        limit = np.where(capacity < UNLIMITED, capacity * (1.0 - getattr(policy, _HEADROOM[resource])), UNLIMITED)
         separate = resource == "cpu_cores" and policy.cpu_counting == "separate"
         if separate:
             add(Dimension(resource, "promised CPU", unit), allocated, capacity)
@@ -77,8 +75,8 @@ def demand_of(data_center: DataCenter, policy: Policy) -> Demand:
         if by_hour is None:
             add(Dimension(resource, label, unit), need, limit)
             continue
-        flat = np.isnan(by_hour).all(axis=1)
-        hours = np.where(flat[:, None], need[:, None], by_hour)
+        unknown = np.isnan(by_hour[:, :1])
+        hours = np.where(unknown, need[:, None], by_hour)
         for hour in range(168):
             add(Dimension(resource, label, unit, hour), np.ascontiguousarray(hours[:, hour]), limit)
     if not dimensions:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from .bounds import must_stay_on
+from .budget import within_budget
 from .cost import cost_of
+from .failures import standby_hosts
 from .packing import Packing
 from .problem import Ints, Problem
 
@@ -36,9 +38,7 @@ def _drain_in(problem: Problem, order: Ints) -> Ints:
     while freed_any and left:
         freed_any, still = False, []
         for host in left:
-            units = np.array(
-                sorted(on_host[host], key=lambda unit: (-packing.weight[unit], unit)), dtype=np.int64
-            )
+            units = np.array(sorted(on_host[host], key=lambda unit: (-packing.weight[unit], unit)), dtype=np.int64)
             if within_budget(problem, packing.assignment, units) and packing.try_empty(host, units):
                 for unit in units:
                     on_host[int(packing.assignment[unit])].append(int(unit))
@@ -48,20 +48,6 @@ def _drain_in(problem: Problem, order: Ints) -> Ints:
                 still.append(host)
         left = still
     return packing.assignment
-
-
-def within_budget(problem: Problem, assignment: Ints, units: Ints) -> bool:
-    """Whether the policy's limits on moves and bytes allow moving these units too."""
-    policy = problem.policy
-    if policy.max_moves is None and policy.max_moved_gib is None:
-        return True
-    moved = assignment != problem.home
-    moved[units] = True
-    sizes = np.array([len(members) for members in problem.units])
-    count, moved_gib = int(sizes[moved].sum()), float(problem.copy_cost[moved].sum())
-    return (policy.max_moves is None or count <= policy.max_moves) and (
-        policy.max_moved_gib is None or moved_gib <= policy.max_moved_gib
-    )
 
 
 def candidates_to_free(problem: Problem) -> Ints:
@@ -83,6 +69,10 @@ def _orders(problem: Problem) -> Iterator[Ints]:
     size = problem.limits[hosts] @ problem.scale
     load = size - problem.free_under(problem.home)[hosts] @ problem.scale
     watts = np.array([problem.hosts[host].peak_watts for host in hosts])
+    if problem.policy.survive_failures:
+        standby = standby_hosts(problem, ~np.isin(np.arange(len(problem.hosts)), hosts), 1)
+        rest = hosts[~np.isin(hosts, standby)]
+        yield np.concatenate([standby, rest[np.lexsort((rest, size[~np.isin(hosts, standby)]))]])
     yield hosts[np.lexsort((load, size))]
     yield hosts[np.lexsort((size, load))]
     yield hosts[np.lexsort((load, -watts / np.maximum(size, 1e-12)))]

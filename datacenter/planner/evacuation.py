@@ -22,9 +22,7 @@ def evacuate(data_center: DataCenter, policy: Policy, host_id: str) -> Plan:
         raise NotFound(f"There is no host {host_id}.")
     problem = problem_of(data_center, policy)
     host = index[host_id]
-    packing = Packing(
-        problem, problem.home, np.flatnonzero(problem.is_open & (np.arange(len(index)) != host))
-    )
+    packing = Packing(problem, problem.home, np.flatnonzero(problem.is_open & (np.arange(len(index)) != host)))
     units = sorted(np.flatnonzero(problem.home == host), key=lambda unit: (-packing.weight[unit], unit))
     refusals = []
     for unit in units:

@@ -36,6 +36,7 @@ def _kept(problem: Problem, packing: Packing, host: int, units: list[int]) -> Ke
     was_closed = packing.row_of[host] >= 0 and packing.is_closed[packing.row_of[host]]
     packing.close(host)
     alone = [unit for unit in units if not packing.candidates(unit).any()]
+    alone = [unit for unit in alone if problem.home[unit] == host] or alone  # those that people know there
     if alone:
         sentence, rules = _alone_sentence(problem, packing, host, alone)
         result = KeptHost(name, f"{label} cannot be freed: {sentence}.", _ids(problem, alone), rules)
@@ -46,24 +47,19 @@ def _kept(problem: Problem, packing: Packing, host: int, units: list[int]) -> Ke
     return result
 
 
-def _alone_sentence(
-    problem: Problem, packing: Packing, host: int, alone: list[int]
-) -> tuple[str, tuple[str, ...]]:
+def _alone_sentence(problem: Problem, packing: Packing, host: int, alone: list[int]) -> tuple[str, tuple[str, ...]]:
     """For workloads that no other host that stays on can take, even one by one."""
-    sentences, rules = [], []
+    sentences: list[str] = []
+    rules: list[str] = []
+    others = [int(other) for other in packing.receivers if other != host]
     for unit in alone[:NAMED]:
-        reasons = {
-            why_not_on(problem, packing, unit, int(other)) for other in packing.receivers if other != host
-        }
-        broken = [rule for rule in _rules_in_the_way(problem, packing, unit)]
-        rules += broken
         label = problem.unit_label(unit)
-        if len(reasons) == 1:
-            sentences.append(f"{label}: {reasons.pop()}")
+        broken = _rules_in_the_way(problem, packing, unit)
+        rules += broken
+        if len(others) == 1:
+            sentences.append(f"{label}: {why_not_on(problem, packing, unit, others[0])}")
         elif broken:
-            sentences.append(
-                f"{label} must be apart from others by rule {', '.join(broken)}, and no host is left"
-            )
+            sentences.append(f"{label} must be apart from others by rule {', '.join(broken)}, and no host is left")
         else:
             sentences.append(_largest_gap(problem, packing, unit, host))
     return "; ".join(sentences) + _more(alone), tuple(dict.fromkeys(rules))
@@ -97,19 +93,15 @@ def _together_sentence(problem: Problem, packing: Packing, host: int, units: lis
     column = int(shares.argmax())
     dimension = problem.dimensions[column]
     amounts = (
-        f"they need {_amount(total[column], dimension.unit)} of {dimension.label}, and the other hosts "
-        f"that stay on have {_amount(left[column], dimension.unit)} free"
+        f"they need {_amount(total[column], dimension.unit)} of {dimension.label}, and the other "
+        f"hosts that stay on have {_amount(left[column], dimension.unit)} free"
     )
-    count = (
-        f"its {len(units)} workloads" if len(units) > 1 else f"its workload {problem.unit_label(units[0])}"
-    )
+    count = f"its {len(units)} workloads" if len(units) > 1 else f"its workload {problem.unit_label(units[0])}"
     if shares[column] > 1:
         return f"{label} cannot be freed: {count} find no room elsewhere together: {amounts}."
     if problem.policy.max_moves is not None or problem.policy.max_moved_gib is not None:
         return f"{label} stays on: freeing it would exceed the policy's limit on moves."
-    return (
-        f"{label} stays on: {count} would fit elsewhere one by one, but no way was found for all; {amounts}."
-    )
+    return f"{label} stays on: {count} would fit elsewhere one by one, but no way was found for all; {amounts}."
 
 
 def unmoved(problem: Problem, assignment: Ints) -> tuple[Unmoved, ...]:
@@ -170,7 +162,9 @@ def _mates_near(problem: Problem, packing: Packing, unit: int, rule: int, host: 
 
 def _rules_in_the_way(problem: Problem, packing: Packing, unit: int) -> list[str]:
     """Rules without which some host could take the unit."""
-    names = []
+    names: list[str] = []
+    if problem.rules.of_unit_start[unit] == problem.rules.of_unit_start[unit + 1]:
+        return names
     for host in packing.receivers:
         row = packing.row_of[host]
         if host == packing.assignment[unit] or not packing.allowed[problem.group[unit], row]:

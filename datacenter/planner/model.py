@@ -226,7 +226,8 @@ class Plan:
     watts_after: float
     lower_bound: Bound
     refusals: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    restart_on: dict[str, str] = field(default_factory=dict)  # where each restarts if its host is lost (N+1)
 
     @property
     def gap(self) -> float:

@@ -155,7 +155,7 @@ def _longest_queues_first(problem: Problem, goal: Ints) -> list[int]:
     units = [int(unit) for unit in np.flatnonzero((goal != problem.home) & (problem.home >= 0))]
     leaving = Counter(int(problem.home[unit]) for unit in units)
     coming = Counter(int(goal[unit]) for unit in units)
-    return sorted(units, key=lambda unit: (-max(leaving[problem.home[unit]], coming[goal[unit]]), unit))
+    return sorted(units, key=lambda unit: (-max(leaving[int(problem.home[unit])], coming[int(goal[unit])]), unit))
 
 
 def _moves_of(problem: Problem, steps: list[_Step]) -> tuple[Move, ...]:

@@ -30,11 +30,6 @@ def place(data_center: DataCenter, policy: Policy, workload: Workload) -> Placem
     host = packing.best_fit(unit)
     if host >= 0:
         target = problem.hosts[host]
-        return Placement(
-            target.id, f"{workload.label} goes to {target.label}, the fullest host that takes it."
-        )
-    why_not = {
-        target.id: f"{why_not_on(problem, packing, unit, index)}."
-        for index, target in enumerate(problem.hosts)
-    }
+        return Placement(target.id, f"{workload.label} goes to {target.label}, the fullest host that takes it.")
+    why_not = {target.id: f"{why_not_on(problem, packing, unit, index)}." for index, target in enumerate(problem.hosts)}
     return Placement(None, f"No host can take {workload.label} now.", why_not)

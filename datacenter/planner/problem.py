@@ -138,9 +138,7 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
     )
 
 
-def _compatibility(
-    data_center: DataCenter, units: list[tuple[int, ...]], is_open: Flags
-) -> tuple[Ints, Flags]:
+def _compatibility(data_center: DataCenter, units: list[tuple[int, ...]], is_open: Flags) -> tuple[Ints, Flags]:
     """Units with equal requirements share one row of hosts that may take them."""
     rows: dict[tuple[object, ...], int] = {}
     allowed: list[list[bool]] = []
@@ -151,10 +149,7 @@ def _compatibility(
             rows[key] = len(allowed)
             workloads = [data_center.workloads[index] for index in members]
             allowed.append(
-                [
-                    all(why_incompatible(item, host) is None for item in workloads)
-                    for host in data_center.hosts
-                ]
+                [all(why_incompatible(item, host) is None for item in workloads) for host in data_center.hosts]
             )
         group[unit] = rows[key]
     table = np.array(allowed, dtype=bool).reshape(len(allowed), len(data_center.hosts))

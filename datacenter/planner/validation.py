@@ -25,15 +25,11 @@ def check_input(data_center: DataCenter, policy: Policy) -> None:
         if host.peak_watts < host.idle_watts:
             raise Invalid(f"{where}: peak_watts is below idle_watts; correct its power model.")
         if host.is_on and not (host.capacity.cpu_cores and host.capacity.memory_mib):
-            raise Invalid(
-                f"{where} has no CPU or memory capacity; discover it again or declare its capacity."
-            )
+            raise Invalid(f"{where} has no CPU or memory capacity; discover it again or declare its capacity.")
     for workload in data_center.workloads:
         check_workload(workload)
         if workload.host and workload.host not in hosts:
-            raise Invalid(
-                f"Workload {workload.label} is on host {workload.host}, which is not in the inventory."
-            )
+            raise Invalid(f"Workload {workload.label} is on host {workload.host}, which is not in the inventory.")
     known = {workload.id for workload in data_center.workloads}
     for rule in data_center.rules:
         unknown = [member for member in rule.workloads if member not in known]
@@ -70,9 +66,7 @@ def check_policy(policy: Policy) -> None:
         share = getattr(policy, name)
         _check_number(share, f"Policy {policy.name}: {name}")
         if share >= 1:
-            raise Invalid(
-                f"Policy {policy.name}: {name} is {share:g}; it is a share below 1 (0.2 keeps 20 % free)."
-            )
+            raise Invalid(f"Policy {policy.name}: {name} is {share:g}; it is a share below 1 (0.2 keeps 20 % free).")
     for name in ("moves_in_per_host", "moves_out_per_host"):
         if getattr(policy, name) < 1:
             raise Invalid(f"Policy {policy.name}: {name} must be at least 1.")

@@ -69,7 +69,9 @@ class _Judge:
         self.found.append(Violation(move.id if move else "", rule, sentence))
 
     def _moves_make_sense(self) -> bool:
-        place, last, seen = dict(self.start), {}, set()
+        place = dict(self.start)
+        last: dict[str, str] = {}
+        seen: set[str] = set()
         for move in self.plan.moves:
             workload, target = self.workloads.get(move.workload), self.hosts.get(move.target)
             if workload is None or target is None:
@@ -80,17 +82,13 @@ class _Judge:
             if place[workload.id] != move.source or move.source == move.target:
                 self._say(move, "source", f"{move.id}: {workload.label} is on {place[workload.id]}.")
             if workload.id in last and last[workload.id] not in move.after:
-                self._say(
-                    move, "order", f"{move.id} does not wait for the move that brings {workload.label}."
-                )
+                self._say(move, "order", f"{move.id} does not wait for the move that brings {workload.label}.")
             if workload.pinned or not workload.movable:
                 self._say(move, "fixed", f"{move.id} moves {workload.label}, which may not move.")
             if move.source in self.hosts and not self.hosts[move.source].is_on:
                 self._say(move, "on", f"{move.id} moves {workload.label} off a host that is off.")
             for reason in _unsuitable(workload, target):
-                self._say(
-                    move, "compatible", f"{move.id}: {workload.label} cannot run on {target.label}: {reason}."
-                )
+                self._say(move, "compatible", f"{move.id}: {workload.label} cannot run on {target.label}: {reason}.")
             place[workload.id], last[workload.id] = move.target, move.id
             seen.add(move.id)
         return not self.found
@@ -109,9 +107,7 @@ class _Judge:
                 if moves[name].source == move.target:
                     load = load - needs[moves[name].workload]
             if (load > limits[move.target] * (1 + TOLERANCE) + TOLERANCE).any():
-                self._say(
-                    move, "capacity", f"{move.id} can overfill {move.target} while moves run in parallel."
-                )
+                self._say(move, "capacity", f"{move.id} can overfill {move.target} while moves run in parallel.")
 
     def _rules_hold(self) -> None:
         """Follows, for every rule, where each member may be at the moment a move starts."""
@@ -183,8 +179,7 @@ class _Judge:
             return
         moved = {move.workload for move in moves}
         gib = sum(
-            (self.workloads[name].allocation.memory_mib or 0) / 1024 + self.workloads[name].copy_gib
-            for name in moved
+            (self.workloads[name].allocation.memory_mib or 0) / 1024 + self.workloads[name].copy_gib for name in moved
         )
         if policy.max_moves is not None and len(moved) > policy.max_moves:
             self._say(
@@ -216,9 +211,7 @@ class _Judge:
         if plan.hosts_on_before != len(on) or plan.hosts_on_after != len(on - off):
             self._say(None, "counts", "The numbers of hosts beside the plan are wrong.")
         if len(on - off) < plan.lower_bound.hosts and plan.goal == "consolidate":
-            self._say(
-                None, "bound", "The plan uses fewer hosts than its own lower bound: the bound is wrong."
-            )
+            self._say(None, "bound", "The plan uses fewer hosts than its own lower bound: the bound is wrong.")
         for watts, placement, hosts in (
             (plan.watts_before, self.start, on),
             (plan.watts_after, after, on - off),
@@ -227,13 +220,13 @@ class _Judge:
                 self._say(None, "watts", f"The plan claims {watts:g} W where it should be another number.")
         if plan.goal == "consolidate":
             self._reasons_are_given(on - off, after)
+            self._failures_are_survived(on - off, after)
 
     def _reasons_are_given(self, on: set[str], after: dict[str, str]) -> None:
-        if self.plan.moves and not self.plan.hosts_to_power_off:
+        saves = self.policy.objective == "watts" and self.plan.watts_after < self.plan.watts_before
+        if self.plan.moves and not self.plan.hosts_to_power_off and not saves:
             self._say(None, "useless", "The plan moves workloads and frees no host.")
-        if {kept.host for kept in self.plan.hosts_kept} != on or not all(
-            k.sentence for k in self.plan.hosts_kept
-        ):
+        if {kept.host for kept in self.plan.hosts_kept} != on or not all(k.sentence for k in self.plan.hosts_kept):
             self._say(None, "reasons", "Not every host that stays on has its reason.")
         stays = {name for name, host in after.items() if host == self.start[name]}
         if {item.workload for item in self.plan.workloads_unmoved if item.sentence} != stays:
@@ -243,6 +236,30 @@ class _Judge:
         if freed and len(empty) < self.policy.spare_hosts:
             self._say(None, "reserve", "The plan leaves no warm reserve.")
 
+    def _failures_are_survived(self, on: set[str], after: dict[str, str]) -> None:
+        """N+1: every workload has a place to restart, where all that restart there with it fit as well."""
+        if not self.policy.survive_failures or not self.plan.hosts_to_power_off:
+            return
+        needs, limits = _numbers(self.data_center, self.policy)
+        load: dict[str, np.ndarray] = {}
+        lost: dict[str, list[str]] = defaultdict(list)
+        for name, host in after.items():
+            if host in on:
+                load[host] = load.get(host, 0.0) + needs[name]
+                if not self.workloads[name].pinned:
+                    lost[host].append(name)
+        for host, names in lost.items():
+            added: dict[str, np.ndarray] = {}
+            for name in names:
+                target = self.plan.restart_on.get(name, "")
+                if target not in on or target == host or _unsuitable(self.workloads[name], self.hosts[target]):
+                    self._say(None, "failures", f"{name} has no host to restart on when {host} is lost.")
+                    return
+                added[target] = added.get(target, 0.0) + needs[name]
+            for target, more in added.items():
+                if (load.get(target, 0.0) + more > limits[target] * (1 + TOLERANCE) + TOLERANCE).any():
+                    self._say(None, "failures", f"{target} cannot take all that restarts there without {host}.")
+
     def _watts(self, placement: dict[str, str], on: set[str]) -> float:
         used: dict[str, float] = defaultdict(float)
         for name, host in placement.items():
@@ -251,10 +268,10 @@ class _Judge:
             promised = (workload.allocation.cpu_cores or 0.0) / self.policy.cpu_overcommit
             used[host] += promised if peak is None else peak
         total = 0.0
-        for name in on:
-            host = self.hosts[name]
-            share = min(1.0, used[name] / host.capacity.cpu_cores) if host.capacity.cpu_cores else 0.0
-            total += host.idle_watts * (1 - share) + host.peak_watts * share
+        for machine in (self.hosts[name] for name in on):
+            cores = machine.capacity.cpu_cores
+            share = min(1.0, used[machine.id] / cores) if cores else 0.0
+            total += machine.idle_watts * (1 - share) + machine.peak_watts * share
         return total
 
 
@@ -291,9 +308,7 @@ def _numbers(data_center: DataCenter, policy: Policy) -> tuple[dict[str, np.ndar
         columns: list[np.ndarray] = []
         for name in free:
             promised = getattr(workload.allocation, name) or 0.0
-            promised /= {"cpu_cores": policy.cpu_overcommit, "memory_mib": policy.memory_overcommit}.get(
-                name, 1.0
-            )
+            promised /= {"cpu_cores": policy.cpu_overcommit, "memory_mib": policy.memory_overcommit}.get(name, 1.0)
             seen = getattr(workload.observed_p95, name) if workload.observed_p95 else None
             if name == "cpu_cores" and policy.cpu_counting == "separate":
                 columns.append(np.array([promised]))

@@ -39,9 +39,7 @@ def test_the_same_input_gives_the_same_plan(data_center: DataCenter, policy: Pol
 
 @many
 @given(data_centers(), policies())
-def test_every_evacuation_passes_the_verifier_and_names_what_stays(
-    data_center: DataCenter, policy: Policy
-) -> None:
+def test_every_evacuation_passes_the_verifier_and_names_what_stays(data_center: DataCenter, policy: Policy) -> None:
     host = data_center.hosts[0]
 
     result = evacuate(data_center, policy, host.id)

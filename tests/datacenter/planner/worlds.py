@@ -85,6 +85,7 @@ def policies(draw: st.DrawFn) -> Policy:
         memory_headroom=draw(st.sampled_from([0.0, 0.1])),
         objective=draw(st.sampled_from(["hosts", "watts"])),
         spare_hosts=draw(st.sampled_from([0, 0, 1])),
+        survive_failures=draw(st.sampled_from([0, 0, 0, 1, 2])),
         moves_in_per_host=draw(st.integers(1, 2)),
         max_moves=draw(st.sampled_from([None, None, 3])),
     )

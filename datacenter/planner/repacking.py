@@ -1,0 +1,108 @@
+"""Fewest hosts by choosing the survivors at once: keep the largest and fullest, pack the rest onto them.
+
+Draining one host after the other fills the survivors by accident. Here the number of hosts is fixed first,
+from the proven bound upwards; the hosts that stay are those whose present load costs most to move among those
+that give enough room together; everything else is packed onto them, largest first, each where its needs match the
+room that is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .bounds import host_bound, must_stay_on
+from .budget import within_budget
+from .failures import standby_hosts
+from .packing import Packing
+from .problem import Flags, Floats, Ints, Problem
+
+MARGINS = (0.0, 0.001, 0.002, 0.004, 0.01, 0.02, 0.04)  # room beyond the aggregate need
+
+
+def repack(problem: Problem, most_hosts: int) -> Ints | None:
+    """An assignment with fewer hosts with work than `most_hosts`, the fewest found; None if there is none."""
+    reserve = max(problem.policy.spare_hosts, problem.policy.survive_failures)
+    least = host_bound(problem).hosts - reserve
+    for count in _counts(least, most_hosts):
+        for keep in _survivors(problem, count):
+            assignment = _pack_onto(problem, keep)
+            if assignment is not None:
+                return assignment
+    return None
+
+
+def _counts(least: int, most: int) -> Iterator[int]:
+    """Every number below `most` from the bound on, with growing steps where the gap is wide."""
+    count, step = max(1, least), 1
+    while count < most:
+        yield count
+        count += step
+        if count - least > 8:
+            step = max(1, (count - least) // 4)
+
+
+def _survivors(problem: Problem, count: int) -> Iterator[Flags]:
+    """Sets of `count` hosts to keep: enough room in every dimension, and little to move."""
+    forced = must_stay_on(problem)
+    standby = standby_hosts(problem, forced, problem.policy.survive_failures)
+    free_choice = np.setdiff1d(np.flatnonzero(problem.is_open & ~forced), standby)
+    wanted = count - int(forced.sum())
+    if wanted < 0 or wanted > len(free_choice):
+        return
+    held = np.zeros(len(problem.hosts))
+    placed = problem.home >= 0
+    np.add.at(held, problem.home[placed], problem.copy_cost[placed])
+    size = problem.limits @ problem.scale
+    total = problem.need[placed & problem.is_on[problem.home]].sum(axis=0)
+    base = problem.limits[forced].sum(axis=0)
+    seen: set[bytes] = set()
+    for margin in MARGINS:
+        chosen = _cheapest(free_choice, wanted, held, size, problem.limits, total * (1 + margin) - base)
+        if chosen is None:
+            return
+        keep = forced.copy()
+        keep[chosen] = True
+        if keep.tobytes() not in seen:
+            seen.add(keep.tobytes())
+            yield keep
+
+
+def _cheapest(hosts: Ints, wanted: int, held: Floats, size: Floats, limits: Floats, needed: Floats) -> Ints | None:
+    """The `wanted` hosts that hold most, with as much weight on their size as the needed room asks for.
+
+    Lagrangian relaxation of the room constraint, its one multiplier found by bisection.
+    """
+
+    def top(weight: float) -> Ints:
+        score = held[hosts] / max(held.sum(), 1e-12) + weight * size[hosts] / max(size.sum(), 1e-12)
+        return hosts[np.lexsort((hosts, -score))[:wanted]]
+
+    def gives_enough(chosen: Ints) -> bool:
+        return bool((limits[chosen].sum(axis=0) >= needed).all())
+
+    if gives_enough(top(0.0)):
+        return top(0.0)
+    low, high = 0.0, 1e4
+    if not gives_enough(top(high)):
+        return None
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if gives_enough(top(middle)) else (middle, high)
+    return top(high)
+
+
+def _pack_onto(problem: Problem, keep: Flags) -> Ints | None:
+    """All units of the other hosts on the kept ones, or None as soon as that looks hopeless."""
+    packing = Packing(problem, problem.home, np.flatnonzero(keep & problem.is_open))
+    homeless = np.flatnonzero((problem.home >= 0) & problem.is_on[problem.home] & ~keep[problem.home])
+    if not within_budget(problem, problem.home, homeless):
+        return None
+    size = (problem.need / np.maximum(problem.limits.mean(axis=0), 1e-12)).max(axis=1, initial=0.0)
+    for unit in homeless[np.lexsort((homeless, -size[homeless]))]:
+        target = packing.aligned_fit(int(unit))
+        if target < 0:
+            return None
+        packing.move(int(unit), target)
+    return packing.assignment
