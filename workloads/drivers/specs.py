@@ -70,6 +70,12 @@ def _check(ok: bool, sentence: str, detail: object = "", field_name: str | None 
         raise Invalid(sentence, repr(detail)[:200], field=field_name)
 
 
+def _plain(text: object, field_name: str) -> str:
+    ok = isinstance(text, str) and text.isprintable() and len(text) <= 255
+    _check(ok, f"The {field_name.replace('_', ' ')} must be plain text.", text, field_name)
+    return str(text)
+
+
 def _cpu_model_check(model: object) -> str | None:
     _check(
         not model or bool(_CPU_MODEL.fullmatch(str(model))),
@@ -249,7 +255,10 @@ class PortSpec:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """A container as it should be: everything that Stowage lets a container have, and there is no more."""
+    """A container as it should be: everything that Stowage lets a container have, and there is no more.
+
+    `cpu_cores` and `memory_mib` of 0 mean "no limit", as adopted containers may have it.
+    """
 
     uuid: str
     name: str
@@ -257,6 +266,8 @@ class ContainerSpec:
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    user: str = ""
+    working_folder: str = ""
     cpu_cores: float = 1.0
     memory_mib: int = 128
     ports: tuple[PortSpec, ...] = ()
@@ -271,7 +282,7 @@ class ContainerSpec:
         unknown = set(data) - set(cls.__dataclass_fields__)
         _check(not unknown, f"A container may not have {', '.join(sorted(map(str, unknown)))}.", unknown)
         cores, memory_mib = float(data["cpu_cores"]), int(data["memory_mib"])
-        _check(0.01 <= cores <= 256, "A container has 0.01 to 256 CPU cores.", cores, "cpu_cores")
+        _check(cores == 0 or 0.01 <= cores <= 256, "A container has 0.01 to 256 CPU cores.", cores, "cpu_cores")
         _check(
             6 <= memory_mib <= 16 * 1024**2,
             "A container has at least 6 MiB of memory.",
@@ -302,6 +313,8 @@ class ContainerSpec:
             tuple(map(str, data.get("command") or ())),
             None if entrypoint is None else tuple(map(str, entrypoint)),
             environment,
+            _plain(data.get("user") or "", "user"),
+            _plain(data.get("working_folder") or "", "working_folder"),
             cores,
             memory_mib,
             tuple(PortSpec.from_data(port) for port in data.get("ports") or ()),

@@ -1,0 +1,244 @@
+"""One host's container engine through the Docker Engine API: what it is, what runs, what that uses, what changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import docker
+
+from hosts.drivers.base import (
+    EngineFacts,
+    ObservedWorkload,
+    WorkloadCounters,
+    WorkloadState,
+    container_uuid,
+)
+from hosts.drivers.docker_errors import ENGINE_ERRORS, foreign_error, status_of
+from hosts.units import MIB
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 10.0
+# 130, 137, 143: ended by an interrupt, a kill or a stop, which somebody asked for.
+_ASKED_TO_END = (0, 130, 137, 143)
+_STATES: dict[str, WorkloadState] = {
+    "created": "stopped",
+    "running": "running",
+    "paused": "paused",
+    "restarting": "starting",
+    "removing": "stopped",
+    "exited": "stopped",
+    "dead": "crashed",
+}
+
+
+class DockerHost:
+    """A connection to one host's engine; every call ends within its timeout."""
+
+    def __init__(self, url: str = "unix:///var/run/docker.sock", *, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = url
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+
+    def open(self) -> None:
+        with self.calls("answer"):
+            pass
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def is_alive(self) -> bool:
+        return self._client is not None
+
+    @contextmanager
+    def calls(self, doing: str) -> Iterator[docker.APIClient]:
+        """The client for a block of calls whose errors come out as ours."""
+        try:
+            yield self._connected()
+        except ENGINE_ERRORS as error:
+            mapped = foreign_error(error, doing)
+            if mapped.transient:
+                self.close()
+            raise mapped from error
+
+    def _connected(self) -> docker.APIClient:
+        with self._lock:
+            if self._client is None:
+                self._client = docker.APIClient(base_url=self.url, version="auto", timeout=self._timeout_s)
+            return self._client
+
+    def facts(self) -> EngineFacts:
+        missing: list[str] = []
+        with self.calls("describe itself") as client:
+            info, version = client.info(), client.version()
+        name = next((c["Name"] for c in version.get("Components") or [] if c.get("Name")), "Engine")
+        name = "Docker" if name == "Engine" else name.removesuffix(" Engine")
+        if not info.get("MemoryLimit", True):
+            missing.append("The container engine cannot limit memory on this host.")
+        if not info.get("CpuCfsQuota", True):
+            missing.append("The container engine cannot limit CPU on this host.")
+        return EngineFacts(
+            f"{name} {version.get('Version', '')}".strip(),
+            str(info.get("ID", "")),
+            str(info.get("Driver", "")),
+            bool(info.get("LiveRestoreEnabled")),
+            tuple(missing),
+        )
+
+    def list_containers(self) -> list[ObservedWorkload]:
+        with self.calls("list its containers") as client:
+            details = [inspect(client, row["Id"]) for row in client.containers(all=True)]
+        return [observed(detail) for detail in details if detail is not None]
+
+    def container_counters(self) -> list[WorkloadCounters]:
+        with self.calls("count what its containers use") as client:
+            rows = client.containers()
+            stats = [(row, _stats(client, row["Id"])) for row in rows]
+        return [_counters(row, numbers) for row, numbers in stats if numbers is not None]
+
+    def watch(self, on_change: Callable[[str], None]) -> DockerWatch:
+        return DockerWatch(self.url, self._timeout_s, on_change)
+
+
+class DockerWatch:
+    """Container events of one engine, read by a thread over a connection of its own."""
+
+    def __init__(self, url: str, timeout_s: float, on_change: Callable[[str], None]) -> None:
+        self._on_change = on_change
+        self._closed = False
+        try:
+            self._client = docker.APIClient(base_url=url, version="auto", timeout=timeout_s)
+            self._stream = self._client.events(decode=True, filters={"type": "container"})
+        except ENGINE_ERRORS as error:
+            raise foreign_error(error, "report changes") from error
+        threading.Thread(target=self._read, name="docker events", daemon=True).start()
+
+    def close(self) -> None:
+        self._closed = True
+        with suppress(*ENGINE_ERRORS, OSError, AttributeError):
+            self._stream.close()
+        self._client.close()
+
+    def _read(self) -> None:
+        try:
+            for event in self._stream:
+                if self._closed:
+                    return
+                # exec_create, exec_start ... of health checks change nothing that is observed
+                if not str(event.get("Action", "")).startswith(("exec_", "top", "attach", "resize")):
+                    actor = event.get("Actor") or {}
+                    self._on_change(container_uuid(actor.get("ID", ""), actor.get("Attributes") or {}))
+        except (*ENGINE_ERRORS, OSError, ValueError, AttributeError) as error:
+            log.debug("The stream of engine events ended: %s", error)
+        if not self._closed:
+            self._on_change("")
+
+
+def inspect(client: docker.APIClient, engine_id: str) -> dict[str, Any] | None:
+    """All that the engine knows of a container, or None when it has none of that id or name."""
+    try:
+        return client.inspect_container(engine_id)
+    except ENGINE_ERRORS as error:
+        if status_of(error) == 404:
+            return None
+        raise
+
+
+def container_state(state: dict[str, Any]) -> tuple[WorkloadState, str]:
+    """Our state and reason from the engine's `State`: {"Status": "exited", "ExitCode": 1} is a crash."""
+    status, code = state.get("Status", ""), state.get("ExitCode", 0)
+    ours = _STATES.get(status, "unknown")
+    health = (state.get("Health") or {}).get("Status")
+    if status == "running":
+        return ours, "running" if health in (None, "none", "healthy") else f"running (health: {health})"
+    if status != "exited":
+        return ours, status or "unknown"
+    if state.get("OOMKilled"):
+        return "crashed", "exited (out of memory)"
+    return "stopped" if code in _ASKED_TO_END else "crashed", f"exited ({code})"
+
+
+def observed(detail: dict[str, Any]) -> ObservedWorkload:
+    """What an inspected container is, in our words."""
+    config, limits = detail["Config"], detail["HostConfig"]
+    labels = config.get("Labels") or {}
+    state, reason = container_state(detail["State"])
+    generation = labels.get("stowage.generation", "")
+    policy = (limits.get("RestartPolicy") or {}).get("Name") or "no"
+    return ObservedWorkload(
+        "container",
+        container_uuid(detail["Id"], labels),
+        detail["Name"].lstrip("/"),
+        state,
+        reason,
+        cpu_cores(limits),
+        int(limits.get("Memory") or 0) // MIB,
+        autostart=policy in ("always", "unless-stopped"),
+        image=config.get("Image"),
+        engine_id=detail["Id"],
+        labels={key: value for key, value in labels.items() if not key.startswith("stowage.")},
+        restart_policy=policy,
+        ports=tuple(ports(limits)),
+        command=tuple(config.get("Cmd") or ()),
+        environment_keys=tuple(sorted(pair.split("=", 1)[0] for pair in config.get("Env") or ())),
+        generation=int(generation) if generation.isdigit() else None,
+        managed="stowage.uuid" in labels,
+    )
+
+
+def cpu_cores(limits: dict[str, Any]) -> float:
+    """The CPU limit in cores, 0 when there is none."""
+    if limits.get("NanoCpus"):
+        return limits["NanoCpus"] / 1e9
+    if limits.get("CpuQuota", 0) > 0:
+        return limits["CpuQuota"] / (limits.get("CpuPeriod") or 100_000)
+    return 0.0
+
+
+def ports(limits: dict[str, Any]) -> list[dict[str, Any]]:
+    """Published ports as {"host", "container", "protocol"}; host is None when the engine chooses one."""
+    found = []
+    for key, bindings in sorted((limits.get("PortBindings") or {}).items()):
+        number, _, protocol = key.partition("/")
+        for binding in bindings or [{}]:
+            host = int(binding["HostPort"]) if binding.get("HostPort") else None
+            found.append({"host": host, "container": int(number), "protocol": protocol or "tcp"})
+    return found
+
+
+def _stats(client: docker.APIClient, engine_id: str) -> dict[str, Any] | None:
+    try:
+        # one_shot: without it the engine waits a second to fill in a rate that nobody here reads
+        return client.stats(engine_id, stream=False, one_shot=True)
+    except ENGINE_ERRORS as error:
+        if status_of(error) in (404, 409):
+            return None
+        raise
+
+
+def _counters(row: dict[str, Any], stats: dict[str, Any]) -> WorkloadCounters:
+    memory = stats.get("memory_stats") or {}
+    details = memory.get("stats") or {}
+    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+    networks = (stats.get("networks") or {}).values()
+    blocks = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
+    return WorkloadCounters(
+        "container",
+        container_uuid(row["Id"], row.get("Labels") or {}),
+        row["Names"][0].lstrip("/"),
+        ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0) / 1e9,
+        max(0, memory.get("usage", 0) - cache) / MIB,
+        None,
+        sum(block["value"] for block in blocks if block["op"].lower() == "read"),
+        sum(block["value"] for block in blocks if block["op"].lower() == "write"),
+        sum(network["rx_bytes"] for network in networks),
+        sum(network["tx_bytes"] for network in networks),
+    )

@@ -1,0 +1,260 @@
+"""The verbs of containers through the Docker Engine API, each an "ensure".
+
+What Stowage lets a container have is `ContainerSpec` and the limits below; everything else (privileges, devices,
+mounts, host namespaces) cannot be said here, so it cannot be had (attacks S29, S30).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
+
+import docker
+
+from hosts.drivers.base import container_uuid
+from hosts.drivers.docker_errors import ENGINE_ERRORS, status_of
+from hosts.drivers.docker_host import DockerHost, container_state, inspect, ports
+from hosts.errors import DriverError, NotFound, Refused, Rejected, TimedOut
+from hosts.units import MIB
+from workloads.drivers import docker_images
+from workloads.drivers.base import Location, Running
+from workloads.drivers.docker_spec import spec_of
+from workloads.drivers.specs import ContainerSpec
+
+PIDS_LIMIT = 512
+# Dropped: all. Given back: what ordinary images need to start as root, own their files, bind port 80 and change to
+# a user of their own (nginx, postgres, redis do). Of Docker's defaults these stay away: NET_RAW (spoofing on the
+# bridge), MKNOD, AUDIT_WRITE, SETFCAP, SETPCAP, FSETID, SYS_CHROOT.
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+LOG_LIMITS = {"max-size": "10m", "max-file": "3"}  # a chatty container must not fill the host's disk
+POLL_S = 0.1
+STEADY_S = 0.5  # how long a container without a health check must have run to count as started
+
+
+class DockerContainers:
+    """The containers of one host."""
+
+    def __init__(
+        self,
+        host: DockerHost,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._host = host
+        self._clock = clock
+        self._sleep = sleep
+
+    def locate(self, uuid: str) -> Location:
+        with self._host.calls("say where the container is") as client:
+            detail = _find(client, uuid)
+        if detail is None:
+            return Location(False)
+        generation = (detail["Config"].get("Labels") or {}).get("stowage.generation", "")
+        state, reason = container_state(detail["State"])
+        return Location(True, state, reason, True, int(generation) if generation.isdigit() else None)
+
+    def create(self, spec: ContainerSpec) -> str:
+        with self._host.calls(f"create the container {spec.name}") as client:
+            known = _find(client, spec.uuid)
+            if known is not None:
+                return str(known["Id"])
+            self._refuse_impossible(client, spec)
+            try:
+                return str(self._create(client, spec)["Id"])
+            except ENGINE_ERRORS as error:
+                if status_of(error) == 404:
+                    raise NotFound(f"The container image {spec.image} is not on the host.", str(error)) from error
+                if status_of(error) != 409:
+                    raise
+                return self._created_before(client, spec)
+
+    def start(self, uuid: str) -> None:
+        with self._host.calls("start the container") as client:
+            detail = _require(client, uuid)
+            try:
+                client.start(detail["Id"])
+            except ENGINE_ERRORS as error:
+                taken = _port_owner(client, detail)
+                if taken:
+                    raise Refused(taken, str(error)) from error
+                raise
+
+    def stop(self, uuid: str, timeout_s: float) -> None:
+        with self._host.calls("stop the container") as client:
+            detail = _find(client, uuid)
+            if detail is not None and _is_up(detail):
+                client.stop(detail["Id"], timeout=math.ceil(timeout_s))
+
+    def remove(self, uuid: str) -> None:
+        with self._host.calls("remove the container") as client:
+            detail = _find(client, uuid)
+            if detail is None:
+                return
+            if _is_up(detail):
+                raise Refused(f"The container {detail['Name'].lstrip('/')} still runs. Stop it first.")
+            try:
+                client.remove_container(detail["Id"], v=True)
+            except ENGINE_ERRORS as error:
+                if status_of(error) not in (404, 409):  # gone, or being removed by somebody else
+                    raise
+            self._wait_gone(client, detail)
+
+    def fence(self, uuid: str) -> None:
+        with self._host.calls("fence the container") as client:
+            detail = _find(client, uuid)
+            if detail is None:
+                return
+            # The policy first: "always" would bring the old copy back with the next start of the engine.
+            client.update_container(detail["Id"], restart_policy={"Name": "no"})
+            if _is_up(detail):
+                client.stop(detail["Id"], timeout=10)
+            after = inspect(client, detail["Id"])
+        if after is not None and _is_up(after):
+            raise DriverError(f"The container {after['Name'].lstrip('/')} did not stop.")
+
+    def restore_policy(self, uuid: str, restart_policy: str) -> None:
+        with self._host.calls("set the container's restart policy") as client:
+            client.update_container(_require(client, uuid)["Id"], restart_policy={"Name": restart_policy})
+
+    def wait_healthy(self, uuid: str, timeout_s: float) -> str:
+        ends_at = self._clock() + timeout_s
+        steady_since: tuple[str, float] | None = None
+        with self._host.calls("tell how the container is") as client:
+            while True:
+                detail = _require(client, uuid)
+                name, state = detail["Name"].lstrip("/"), detail["State"]
+                health = (state.get("Health") or {}).get("Status")
+                if state["Status"] in ("exited", "dead") or (state["Status"] == "restarting"):
+                    raise Rejected(
+                        f"The container {name} does not stay up: {container_state(state)[1]}. See its log.",
+                        str(state.get("Error") or ""),
+                    )
+                if health == "healthy":
+                    return "Its health check passes."
+                if state["Status"] == "running" and health in (None, "none"):
+                    if steady_since is None or steady_since[0] != state["StartedAt"]:
+                        steady_since = (state["StartedAt"], self._clock())
+                    elif self._clock() - steady_since[1] >= STEADY_S:
+                        return "It runs; it has no health check."
+                if self._clock() > ends_at:
+                    raise TimedOut(f"The container {name} was not healthy within {timeout_s:.0f} s.")
+                self._sleep(POLL_S)
+
+    def describe(self, uuid: str) -> ContainerSpec:
+        with self._host.calls("describe the container") as client:
+            detail = _require(client, uuid)
+            image = client.inspect_image(detail["Image"])
+        return spec_of(detail, image)
+
+    def image_id(self, reference: str) -> str | None:
+        return docker_images.image_id(self._host, reference)
+
+    def image_pull(self, reference: str, running: Running) -> None:
+        docker_images.pull(self._host, reference, running)
+
+    def image_load(self, file: BinaryIO, reference: str) -> None:
+        docker_images.load(self._host, file, reference)
+
+    def image_save(self, reference: str) -> Iterable[bytes]:
+        return docker_images.save(self._host, reference)
+
+    @staticmethod
+    def _refuse_impossible(client: docker.APIClient, spec: ContainerSpec) -> None:
+        """Refuses what the engine would answer with a code that says too little."""
+        cores = client.info().get("NCPU") or math.inf
+        if spec.cpu_cores > cores:
+            raise Refused(f"The host has {cores} CPU cores; {spec.name} asks for {spec.cpu_cores:g}.")
+
+    @staticmethod
+    def _create(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
+        labels = dict(spec.labels) | {
+            "stowage.uuid": spec.uuid,
+            "stowage.generation": str(spec.generation),
+            "stowage.operation": spec.operation,
+        }
+        return client.create_container(
+            spec.image,
+            command=list(spec.command) or None,
+            entrypoint=None if spec.entrypoint is None else list(spec.entrypoint),
+            environment=dict(spec.environment),
+            user=spec.user or None,
+            working_dir=spec.working_folder or None,
+            name=spec.name,
+            labels=labels,
+            ports=[(port.container, port.protocol) for port in spec.ports],
+            host_config=_host_config(client, spec),
+        )
+
+    @staticmethod
+    def _created_before(client: docker.APIClient, spec: ContainerSpec) -> str:
+        """The id of the container that has our name, if it is ours; the name is the idempotency key (M38)."""
+        other = inspect(client, spec.name)
+        labels = ((other or {}).get("Config") or {}).get("Labels") or {}
+        if other is None or labels.get("stowage.uuid") != spec.uuid:
+            raise Refused(f"The host already has a container named {spec.name}. Choose another name.")
+        return str(other["Id"])
+
+    def _wait_gone(self, client: docker.APIClient, detail: dict[str, Any]) -> None:
+        ends_at = self._clock() + 10
+        while inspect(client, detail["Id"]) is not None:
+            if self._clock() > ends_at:
+                raise TimedOut(f"The container {detail['Name'].lstrip('/')} is still being removed.")
+            self._sleep(POLL_S)
+
+
+def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
+    bindings: dict[str, list[int | None]] = {}
+    for port in spec.ports:
+        bindings.setdefault(f"{port.container}/{port.protocol}", []).append(port.host)
+    return client.create_host_config(
+        cap_drop=["ALL"],
+        cap_add=list(CAPABILITIES),
+        security_opt=["no-new-privileges:true"],
+        pids_limit=PIDS_LIMIT,
+        mem_limit=spec.memory_mib * MIB or None,
+        memswap_limit=spec.memory_mib * MIB or None,
+        nano_cpus=int(spec.cpu_cores * 1e9) or None,
+        restart_policy={"Name": spec.restart_policy},
+        port_bindings=bindings,
+        log_config=docker.types.LogConfig(type="json-file", config=dict(LOG_LIMITS)),
+    )
+
+
+def _find(client: docker.APIClient, uuid: str) -> dict[str, Any] | None:
+    """The inspected container of that uuid: by our label, else by the uuid made from the engine's id."""
+    rows = client.containers(all=True, filters={"label": f"stowage.uuid={uuid}"})
+    if not rows:
+        rows = [
+            row for row in client.containers(all=True) if container_uuid(row["Id"], row.get("Labels") or {}) == uuid
+        ]
+    return inspect(client, rows[0]["Id"]) if rows else None
+
+
+def _require(client: docker.APIClient, uuid: str) -> dict[str, Any]:
+    detail = _find(client, uuid)
+    if detail is None:
+        raise NotFound("The container is not on this host.", uuid)
+    return detail
+
+
+def _is_up(detail: dict[str, Any]) -> bool:
+    return detail["State"]["Status"] in ("running", "restarting", "paused")
+
+
+def _port_owner(client: docker.APIClient, detail: dict[str, Any]) -> str | None:
+    """A sentence on which other container holds a port that this one wants."""
+    wanted = {(port["host"], port["protocol"]) for port in ports(detail["HostConfig"]) if port["host"]}
+    for row, port in _published(client):
+        if row["Id"] != detail["Id"] and (port.get("PublicPort"), port.get("Type")) in wanted:
+            owner = row["Names"][0].lstrip("/")
+            return f"Port {port['PublicPort']} of the host is taken by the container {owner}."
+    return None
+
+
+def _published(client: docker.APIClient) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for row in client.containers():
+        for port in row.get("Ports") or []:
+            yield row, port
