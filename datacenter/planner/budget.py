@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .problem import Ints, Problem
+from .problem import Floats, Ints, Problem
+
+
+def move_cost(problem: Problem) -> Floats:
+    """What moving each unit costs of what the policy limits: moves if those are limited, else GiB."""
+    if problem.policy.max_moves is not None and problem.policy.max_moved_gib is None:
+        return np.array([len(members) for members in problem.units], dtype=float)
+    return problem.copy_cost
 
 
 def within_budget(problem: Problem, assignment: Ints, units: Ints) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .bounds import host_bound, must_stay_on
-from .budget import within_budget
+from .budget import move_cost, within_budget
 from .failures import standby_hosts
 from .packing import Packing
 from .problem import Flags, Floats, Ints, Problem
@@ -24,13 +24,29 @@ MARGINS = (0.0, 0.001, 0.002, 0.004, 0.01, 0.02, 0.04)  # room beyond the aggreg
 def repack(problem: Problem, most_hosts: int) -> Ints | None:
     """An assignment with fewer hosts with work than `most_hosts`, the fewest found; None if there is none."""
     reserve = max(problem.policy.spare_hosts, problem.policy.survive_failures)
-    least = host_bound(problem).hosts - reserve
+    least = _fewest_in_budget(problem, host_bound(problem).hosts - reserve, most_hosts)
     for count in _counts(least, most_hosts):
         for keep in _survivors(problem, count):
             assignment = _pack_onto(problem, keep)
             if assignment is not None:
                 return assignment
     return None
+
+
+def _fewest_in_budget(problem: Problem, least: int, most: int) -> int:
+    """The least number of hosts for which some survivors leave no more to move than the policy allows.
+
+    Found by bisection: the fewer survivors, the more must move.
+    """
+    low, high = max(1, least), most
+    while low < high:
+        middle = (low + high) // 2
+        keep = next(_survivors(problem, middle), None)
+        if keep is not None and within_budget(problem, problem.home, _homeless(problem, keep)):
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 def _counts(least: int, most: int) -> Iterator[int]:
@@ -53,7 +69,7 @@ def _survivors(problem: Problem, count: int) -> Iterator[Flags]:
         return
     held = np.zeros(len(problem.hosts))
     placed = problem.home >= 0
-    np.add.at(held, problem.home[placed], problem.copy_cost[placed])
+    np.add.at(held, problem.home[placed], move_cost(problem)[placed])
     size = problem.limits @ problem.scale
     total = problem.need[placed & problem.is_on[problem.home]].sum(axis=0)
     base = problem.limits[forced].sum(axis=0)
@@ -96,7 +112,7 @@ def _cheapest(hosts: Ints, wanted: int, held: Floats, size: Floats, limits: Floa
 def _pack_onto(problem: Problem, keep: Flags) -> Ints | None:
     """All units of the other hosts on the kept ones, or None as soon as that looks hopeless."""
     packing = Packing(problem, problem.home, np.flatnonzero(keep & problem.is_open))
-    homeless = np.flatnonzero((problem.home >= 0) & problem.is_on[problem.home] & ~keep[problem.home])
+    homeless = _homeless(problem, keep)
     if not within_budget(problem, problem.home, homeless):
         return None
     size = (problem.need / np.maximum(problem.limits.mean(axis=0), 1e-12)).max(axis=1, initial=0.0)
@@ -106,3 +122,8 @@ def _pack_onto(problem: Problem, keep: Flags) -> Ints | None:
             return None
         packing.move(int(unit), target)
     return packing.assignment
+
+
+def _homeless(problem: Problem, keep: Flags) -> Ints:
+    """Units whose present host does not stay on."""
+    return np.flatnonzero((problem.home >= 0) & problem.is_on[problem.home] & ~keep[problem.home])

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-LINES = ("consolidate",)
+LINES = ("consolidate", "pareto")
 
 
 def main() -> int:
