@@ -32,7 +32,7 @@ class ControlClient:
         self._client = httpx.Client(base_url=url, timeout=timeout_s, follow_redirects=False)
 
     def me(self) -> tuple[dict[str, Any], float]:
-        """This plane's name, kind, site and broker URL, and by how many seconds the control plane's clock leads.
+        """This plane's name, kind, site and broker URL, and the seconds its clock leads.
 
         Raises Refused while the plane is not enrolled, Unreachable when nobody answers.
         """
@@ -42,9 +42,7 @@ class ControlClient:
     def secret(self, path: str) -> str:
         """The secret of one step; `path` is the reference that came in the command."""
         if not _SECRET_PATH.fullmatch(path):
-            raise Invalid(
-                "The command refers to its secret by a path that is not one of the control plane's."
-            )
+            raise Invalid("The command names its secret by a path that is not one of the control plane's.")
         return str(self._get(path).json()["secret"])
 
     def image_fetch(

@@ -1,9 +1,9 @@
 """The verbs a plane can carry out, and the discipline under which it does so.
 
-`execute` is the whole host side of a saga's step. A command is refused when it is late, when its generation is
-older than one already seen of its subject, or when its step was undone before. It runs while it holds its step
-and its subject; a second delivery of a running step attaches to it, one of a finished step repeats the report.
-Nothing here knows of Celery or Redis. Source: design.md, rules 5 and 6.
+`execute` is the whole host side of a saga's step. A command is refused when it is late, when its generation
+is older than one already seen of its subject, or when its step was undone before. It runs while it holds its
+step and its subject; a second delivery of a running step attaches to it, one of a finished step repeats its
+report. Nothing here knows of Celery or Redis. Source: design.md, rules 5 and 6.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def effect_find(name: str) -> Effect:
     try:
         return _registry[name]
     except KeyError:
-        raise NotFound(
-            f"This plane does not know how to do {name}: is it older than the dashboard?"
-        ) from None
+        raise NotFound(f"This plane cannot do {name}: is it older than the dashboard?") from None
 
 
 def effect_names() -> list[str]:
@@ -86,7 +84,7 @@ def effect_names() -> list[str]:
 
 
 def abort(context: PlaneContext, command: Data) -> None:
-    """Asks a step (or with an empty step, an operation) to stop; whoever runs it sees so within half a second."""
+    """Asks a step, or with an empty step its operation, to stop; who runs it sees so within half a second."""
     context.state.abort_request(command["operation"], command.get("step") or "")
 
 
@@ -99,6 +97,7 @@ def execute(context: PlaneContext, command: Data) -> Data | None:
     key = step_key(command)
     with context.locks.attempt(f"step {key}") as is_mine:
         if not is_mine:
+            context.state.attempt_raise(key, command["attempt"])
             _progress_send(context, command, {"percent": None, "text": "already running here", "data": {}})
             return None
         repeated = _report_repeat(context, command)
@@ -130,9 +129,7 @@ def _report_repeat(context: PlaneContext, command: Data) -> Data | None:
         return None
     if known.state == "failed" and command["attempt"] > known.attempt:
         return None
-    attempt = max(command["attempt"], known.attempt)
-    report = known.report | {"attempt": attempt}
-    return _report_keep(context, command, known.state, report)
+    return _report_keep(context, command, known.state, known.report | {"attempt": command["attempt"]})
 
 
 def _refuse_when_unfit(context: PlaneContext, command: Data) -> None:
@@ -186,7 +183,7 @@ def _run(context: PlaneContext, command: Data) -> Data:
     except StowageError as failure:
         log.warning("%s failed: %s %s", command["effect"], failure.message, failure.detail)
         output, state, error = {}, "failed", failure
-    except Exception as failure:  # noqa: BLE001  the edge: whatever an effect raises becomes its report
+    except Exception as failure:  # the edge: whatever an effect raises becomes its report
         log.exception("%s broke", command["effect"])
         output, state = {}, "failed"
         error = DriverError(
@@ -244,10 +241,13 @@ def _report(
 
 
 def _report_keep(context: PlaneContext, command: Data, state: str, report: Data) -> Data:
-    """Keeps the report first and offers it to the sink second: a crash between the two loses nothing."""
-    ticket = context.state.step_finished(step_key(command), state, report["attempt"], report)
-    context.sink.report(ticket, report)
-    return report
+    """Keeps the report first and offers it to the sink second: a crash between the two loses nothing.
+
+    The report carries the highest attempt delivered meanwhile, for that is the one still waited for.
+    """
+    ticket, kept = context.state.step_finished(step_key(command), state, report)
+    context.sink.report(ticket, kept)
+    return kept
 
 
 def _refusal_report(context: PlaneContext, command: Data, refusal: Refused) -> Data:

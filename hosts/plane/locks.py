@@ -1,7 +1,7 @@
 """Locks that exclude the lanes' threads and processes from each other, and that die with their holder.
 
-`flock` belongs to an open file, so two threads that open the file each exclude one another too, and the kernel
-releases it when the process is killed: a lock that is free although its step reads "running" means a dead run.
+`flock` belongs to an open file, so two threads that open the file each exclude one another too, and the
+kernel releases it when the process is killed: a free lock of a step that reads "running" means a dead run.
 """
 
 from __future__ import annotations

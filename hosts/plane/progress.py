@@ -20,9 +20,9 @@ ABORT_POLL_S = 0.5
 class Progress:
     """The running effect's voice and ear; safe to use from any thread.
 
-    While the `with` block runs, a thread sends the newest word every `beat_s` seconds (it is also the heartbeat),
-    looks for a request to abort every half second, and calls the registered callbacks once when there is one
-    or when the time is up.
+    While the `with` block runs, a thread sends the newest word every `beat_s` seconds (the heartbeat), looks
+    for a request to abort every half second, and calls the registered callbacks once when there is one or
+    when the time is up.
     """
 
     def __init__(
@@ -127,5 +127,5 @@ class Progress:
         for callback in callbacks:
             try:
                 callback()
-            except Exception:  # noqa: BLE001  an edge: a failing abort must not silence the heartbeat
+            except Exception:  # an edge: a failing abort must not silence the heartbeat
                 log.exception("An abort callback failed")

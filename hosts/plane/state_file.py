@@ -110,9 +110,22 @@ class StateFile:
                 (key, attempt, self._clock()),
             )
 
-    def step_finished(self, key: str, state: str, attempt: int, report: dict[str, Any]) -> str:
-        """Keeps the report as unsent and gives its ticket."""
+    def attempt_raise(self, key: str, attempt: int) -> None:
+        """Notes that a running step was delivered again under a higher attempt."""
         with self._write() as db:
+            db.execute("UPDATE step SET attempt = MAX(attempt, ?) WHERE key = ?", (attempt, key))
+
+    def attempt_of(self, key: str) -> int:
+        """The highest attempt of a step delivered so far, 0 when there was none."""
+        row = self._connection().execute("SELECT attempt FROM step WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else 0
+
+    def step_finished(self, key: str, state: str, report: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Keeps the report as unsent, under the highest attempt delivered; gives its ticket and itself."""
+        with self._write() as db:
+            row = db.execute("SELECT attempt FROM step WHERE key = ?", (key,)).fetchone()
+            attempt = max(report["attempt"], row[0] if row else 0)
+            report = report | {"attempt": attempt}
             db.execute(
                 "INSERT INTO step (key, state, attempt, report, unsent, changed_at)"
                 " VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state,"
@@ -120,7 +133,7 @@ class StateFile:
                 " changed_at = excluded.changed_at",
                 (key, state, attempt, json.dumps(report), self._clock()),
             )
-        return f"step/{attempt}/{key}"
+        return f"step/{attempt}/{key}", report
 
     def refusal_add(self, report: dict[str, Any]) -> str:
         """Keeps a refusal as unsent without touching what is known of its step; gives its ticket."""
@@ -133,7 +146,7 @@ class StateFile:
     # --- reports
 
     def reports_unsent(self, older_than_s: float = 0.0, limit: int = 100) -> list[Unsent]:
-        """Reports not yet published, oldest first; those of the last `older_than_s` are left to their lane."""
+        """Reports not yet published, oldest first; younger ones are left to the lane that made them."""
         before = self._clock() - older_than_s
         db = self._connection()
         steps = db.execute(
