@@ -50,9 +50,7 @@ def main(arguments: list[str]) -> int:
     config: dict[str, Any] = json.loads(Path(arguments[0]).read_text())
     fakedriver.FakeDriver = LabSystems  # the emulator looks its driver up by this name
     emulator.app.configure(extra_config=config)
-    emulator.app.run(
-        host=config["SUSHY_EMULATOR_LISTEN_IP"], port=config["SUSHY_EMULATOR_LISTEN_PORT"], threaded=True
-    )
+    emulator.app.run(host=config["SUSHY_EMULATOR_LISTEN_IP"], port=config["SUSHY_EMULATOR_LISTEN_PORT"], threaded=True)
     return 0
 
 

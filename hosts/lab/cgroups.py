@@ -20,11 +20,15 @@ V1_NEEDED = ("cpu", "cpuacct", "memory", "devices", "pids")
 
 @dataclass(frozen=True)
 class Hierarchies:
-    """The machine's cgroup trees: one on v2, one for each set of controllers on v1."""
+    """The machine's cgroup trees: one on v2, one for each set of controllers on v1.
+
+    `beside` is the v2 tree of a v1 machine: runc makes groups there too, so it is cleaned, and not used.
+    """
 
     version: int
     roots: tuple[Path, ...]
     controllers: frozenset[str]
+    beside: tuple[Path, ...] = ()
 
 
 def hierarchies(mountinfo: str | None = None) -> Hierarchies:
@@ -41,7 +45,7 @@ def hierarchies(mountinfo: str | None = None) -> Hierarchies:
             v2.append(mount_point)
     if v1:
         names = {name for controllers in v1.values() for name in controllers}
-        return Hierarchies(1, tuple(v1), frozenset(names))
+        return Hierarchies(1, tuple(v1), frozenset(names), tuple(v2))
     roots = tuple(v2[:1])
     listed = (roots[0] / "cgroup.controllers") if roots else None
     return Hierarchies(2, roots, frozenset(listed.read_text().split() if listed and listed.exists() else ()))
@@ -87,7 +91,7 @@ def group_path_inside(name: str) -> str:
 def group_pids(name: str) -> set[int]:
     """Every process in the group or below it, in any tree."""
     pids: set[int] = set()
-    for root in hierarchies().roots:
+    for root in _all_roots():
         for procs in (root / name).rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
                 pids |= {int(pid) for pid in procs.read_text().split()}
@@ -108,9 +112,14 @@ def group_remove(name: str, timeout_s: float = 5.0) -> bool:
         time.sleep(0.02)
 
 
+def _all_roots() -> tuple[Path, ...]:
+    trees = hierarchies()
+    return trees.roots + trees.beside
+
+
 def _rmdir_all(name: str) -> bool:
     gone = True
-    for root in hierarchies().roots:
+    for root in _all_roots():
         top = root / name
         if not top.exists():
             continue

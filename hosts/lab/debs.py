@@ -50,7 +50,13 @@ def unpack(packages: list[str], target: Path) -> None:
 def _run(command: list[str], cwd: str | None = None) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, cwd=cwd, env=os.environ | {"LC_ALL": "C"}
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            cwd=cwd,
+            env=os.environ | {"LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unreachable(f"{command[0]} did not work: {error}.") from error

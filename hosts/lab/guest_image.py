@@ -116,7 +116,23 @@ def guest_image_make(unpacked: Path, work: Path, target: Path) -> None:
     environment = {"PATH": f"{tools}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
     environment |= {"MTOOLS_SKIP_CHECK": "1", "SOURCE_DATE_EPOCH": _EPOCH}
     sectors = str(_PARTITION_MIB * 2048)
-    _run([tools / "mformat", "-i", drive, "-H", str(_PARTITION_START), "-T", sectors, "-v", "TINY", "-N", "53544f57", "::"], environment)
+    _run(
+        [
+            tools / "mformat",
+            "-i",
+            drive,
+            "-H",
+            str(_PARTITION_START),
+            "-T",
+            sectors,
+            "-v",
+            "TINY",
+            "-N",
+            "53544f57",
+            "::",
+        ],
+        environment,
+    )
     files = [work / name for name in ("vmlinuz", "initrd.gz", "syslinux.cfg")]
     _run([tools / "mcopy", "-i", drive, *files, "::/"], environment)
     _run([tools / "syslinux", "--offset", str(offset), "--install", raw], environment)
@@ -154,7 +170,7 @@ def modules_in_order(folder: Path) -> dict[str, bytes]:
             return
         content = found[name].read_bytes()
         listed = re.search(rb"\0depends=([^\0]*)\0", content)
-        for needed in (listed.group(1).decode().split(",") if listed else []):
+        for needed in listed.group(1).decode().split(",") if listed else []:
             add(needed)
         ordered[name] = content
 

@@ -22,11 +22,12 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hosts.lab.mounts import MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
 
 _GRACE_S = 8.0
+_BOOT_TIMEOUT_S = 60.0
 _BACKOFF_MAX_S = 10.0
 _LOG_BYTES_MAX = 10 << 20
 
@@ -49,16 +50,7 @@ class Daemon:
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES_MAX:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.cwd,
-                start_new_session=True,
-            )
-        self.pid = process.pid
-        process.returncode = 0  # the reaper below waits for it, not Popen
+            self.pid = spawn(self.command, log, self.cwd)
 
     def ended(self) -> None:
         """Notes the end and when to start again."""
@@ -87,16 +79,6 @@ def lay_mounts(spec: dict[str, Any]) -> None:
         os.makedirs(folder, exist_ok=True)
 
 
-def wait_for(answers: list[tuple[str, Any]], deadline: float) -> dict[str, bool]:
-    """Which of the named questions came true before the deadline."""
-    done = {name: False for name, _ in answers}
-    while not all(done.values()) and time.monotonic() < deadline:
-        for name, ask in answers:
-            done[name] = done[name] or ask()
-        time.sleep(0.05)
-    return done
-
-
 def docker_answers() -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(2)
@@ -108,31 +90,14 @@ def docker_answers() -> bool:
             return False
 
 
-def libvirt_answers() -> bool:
-    if not os.path.exists("/run/libvirt/libvirt-sock"):
-        return False
-    command = ["virsh", "-q", "-c", "qemu:///system", "list", "--uuid"]
-    return run_quietly(command) == 0
-
-
-def run_quietly(command: list[str]) -> int:
-    """Exit status; waits itself, so it must not run beside the reaper."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        return process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
-
-
 class Machine:
     """The running host: daemons, the power cord, and the end."""
 
     def __init__(self, spec: dict[str, Any], cord_fd: int, report_fd: int) -> None:
         self.spec, self.cord_fd, self.report_fd = spec, cord_fd, report_fd
         self.must_stop = False
+        self.held_back: set[str] = set()
+        self.statuses: dict[int, int] = {}
         log_dir = Path(spec["log_dir"])
         self.daemons = [
             Daemon(name, command, log_dir / f"{name}.log", spec["cwd"] if name == "hostd" else "/")
@@ -140,16 +105,32 @@ class Machine:
         ]
 
     def boot(self) -> None:
-        """Starts everything and reports. hostd starts last: it finds its hypervisor and engine there."""
+        """Starts everything and reports when it answers. hostd starts last: it finds hypervisor and engine there."""
         began = time.monotonic()
-        early = [daemon for daemon in self.daemons if daemon.name != "hostd"]
-        for daemon in early:
-            daemon.start()
-        answers = wait_for([("engine", docker_answers), ("hypervisor", libvirt_answers)], began + 60)
-        report = {"ready": all(answers.values()), **answers, "seconds": round(time.monotonic() - began, 2)}
+        self.held_back = {"hostd"}
+        done = {"engine": False, "hypervisor": False}
+        while not all(done.values()) and time.monotonic() < began + _BOOT_TIMEOUT_S and not self.must_stop:
+            self.tend()
+            done["engine"] = done["engine"] or docker_answers()
+            done["hypervisor"] = done["hypervisor"] or self.libvirt_answers()
+            time.sleep(0.03)
+        self.held_back = set()
+        report = {"ready": all(done.values()), **done, "seconds": round(time.monotonic() - began, 2)}
         with contextlib.suppress(BrokenPipeError):
             os.write(self.report_fd, json.dumps(report).encode() + b"\n")
         os.close(self.report_fd)
+
+    def libvirt_answers(self) -> bool:
+        """Whether libvirtd serves: its socket is there long before its drivers are."""
+        if not os.path.exists("/run/libvirt/libvirt-sock"):
+            return False
+        pid = spawn(["virsh", "-q", "-c", "qemu:///system", "list", "--uuid"], subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while pid not in self.statuses and time.monotonic() < deadline:
+            # Goes on reaping: libvirtd waits 40 s for a probed QEMU that stays behind as a zombie.
+            self.tend()
+            time.sleep(0.01)
+        return self.statuses.pop(pid, None) == 0
 
     def run(self) -> None:
         """Reaps and restarts until the cord is pulled or a shutdown was asked for."""
@@ -166,11 +147,13 @@ class Machine:
     def tend(self) -> float:
         """Reaps the dead, starts what is due; seconds until the next start is due."""
         now = time.monotonic()
-        for pid in reap():
+        ended = reap()
+        self.statuses = ended if ended else self.statuses
+        for pid in ended:
             for daemon in self.daemons:
                 if daemon.pid == pid:
                     daemon.ended()
-        idle = [daemon for daemon in self.daemons if daemon.pid is None]
+        idle = [d for d in self.daemons if d.pid is None and d.name not in self.held_back]
         for daemon in idle:
             if daemon.due_at <= now:
                 daemon.start()
@@ -189,13 +172,25 @@ class Machine:
             time.sleep(0.05)
 
 
-def reap() -> list[int]:
-    """The children that have ended, orphans included."""
-    pids = []
+def spawn(command: list[str], output: int | BinaryIO, cwd: str = "/") -> int:
+    """The pid of a new child, for which `reap` waits."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, start_new_session=True
+    )
+    process.returncode = 0  # or Popen would wait for it as well
+    return process.pid
+
+
+def reap() -> dict[int, int]:
+    """The wait statuses of the children that have ended, orphans included."""
+    statuses = {}
     with contextlib.suppress(ChildProcessError):
-        while (pid := os.waitpid(-1, os.WNOHANG)[0]) > 0:
-            pids.append(pid)
-    return pids
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            statuses[pid] = status
+    return statuses
 
 
 def main(arguments: list[str]) -> int:

@@ -59,8 +59,7 @@ def _host_describe(host: LabHost, subnet: Subnet, bmc: BmcService | None) -> dic
         "power_peak_watts": plan.capacity.power_peak_watts,
         "host_uuid": plan.host_uuid,
         "machine_id": plan.machine_id,
-        "bmc": bmc
-        and {"url": bmc.url, "system": plan.host_uuid, "username": USERNAME, "password": bmc.password},
+        "bmc": bmc and {"url": bmc.url, "system": plan.host_uuid, "username": USERNAME, "password": bmc.password},
         "config_file": str(plan.config_file),
         "token_file": str(host.token_file),
         "log_dir": str(plan.log_dir),

@@ -78,9 +78,7 @@ class LabHost:
             if self.power_state == "On":
                 return self.report
             (self.plan.root / "power-off").unlink(missing_ok=True)
-            host_files_write(
-                self.plan, self.layout, self.switch.subnet, self.control_url, self.with_plane
-            )
+            host_files_write(self.plan, self.layout, self.switch.subnet, self.control_url, self.with_plane)
             try:
                 self.report = self._launch()
             except DriverError:
@@ -99,8 +97,12 @@ class LabHost:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.init_pid, signal.SIGKILL)
             if self._launcher is not None:
-                self._launcher.kill()
-                self._launcher.wait()
+                # It waits for the first process, and that one for the end of all others in its namespace.
+                try:
+                    self._launcher.wait(timeout=_GRACE_S)
+                except subprocess.TimeoutExpired:
+                    self._launcher.kill()
+                    self._launcher.wait()
             self.init_pid = self._launcher = None
             self.report = {}
             cgroups.group_remove(self.cgroup)
@@ -147,6 +149,7 @@ class LabHost:
             self.init_pid = _child_of(self._launcher, time.monotonic() + 10)
             cgroups.group_divide(self.cgroup, [self._launcher.pid, self.init_pid])
             self.switch.plug_in(self.plan, self.init_pid)
+            self.on_change()
             os.write(self._cord_fd, b"g")
             return _read_report(report_read, self.plan.name)
         finally:
@@ -177,9 +180,7 @@ def host_environment() -> dict[str, str]:
     }
 
 
-def host_files_write(
-    plan: HostPlan, layout: Layout, subnet: Subnet, control_url: str, with_plane: bool
-) -> None:
+def host_files_write(plan: HostPlan, layout: Layout, subnet: Subnet, control_url: str, with_plane: bool) -> None:
     """Writes a host's configuration anew; what its daemons wrote stays."""
     root = plan.root
     for name in ("libvirt", "libvirt-etc", "libvirt-cache", "libvirt-log", "docker", "stowage", "scratch"):

@@ -51,8 +51,7 @@ class PowerSwitches:
         self.hosts, self.secret, self.say = hosts, secret, say
         self._wishes: dict[str, queue.Queue[str | None]] = {name: queue.Queue() for name in hosts}
         self._threads = [
-            threading.Thread(target=self._serve_host, args=(name,), name=f"power {name}", daemon=True)
-            for name in hosts
+            threading.Thread(target=self._serve_host, args=(name,), name=f"power {name}", daemon=True) for name in hosts
         ]
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True

@@ -26,7 +26,12 @@ class ServiceProcess:
     """
 
     def __init__(
-        self, name: str, command: list[str], log: Path, group: str, owner: tuple[int, int] | None,
+        self,
+        name: str,
+        command: list[str],
+        log: Path,
+        group: str,
+        owner: tuple[int, int] | None,
         on_start: Callable[[int, str], None],
     ) -> None:
         self.name, self.command, self.log, self.group, self.owner = name, command, log, group, owner
