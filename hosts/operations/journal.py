@@ -17,6 +17,7 @@ class StepFold:
     """What the journal says of one step. `state` is "" before it began, "skipped", or the kind of its last entry."""
 
     state: str = ""
+    round: int = 0  # how often the step was done anew because its answer was not final
     attempt: int = 0  # of the last command sent, over retries and resends; never falls
     tries: int = 0  # failures since the step began, or since a person asked for another try
     output: dict[str, Any] = field(default_factory=dict)
@@ -34,6 +35,12 @@ class StepFold:
     @property
     def is_in_flight(self) -> bool:
         return self.state in (Kind.STARTED, Kind.UNDO_STARTED)
+
+    def anew(self, retry_at: datetime | None) -> None:
+        """The step is to be done again, as if it had never been; a new round makes it a new step to the plane."""
+        self.state, self.output, self.round = "", {}, self.round + 1
+        self.patience_renew()
+        self.retry_at = retry_at
 
     def patience_renew(self) -> None:
         self.tries = 0
@@ -57,6 +64,7 @@ class Fold:
     error: StowageError | None = None  # why it is being undone
     cancelled: bool = False
     count: int = 0
+    asked_again_since: dict[str, datetime] = field(default_factory=dict)  # control step: its first Again
 
     def step(self, name: str) -> StepFold:
         return self.steps.setdefault(name, StepFold())
@@ -78,6 +86,11 @@ def fold(entries: list[Entry]) -> Fold:
 
 def _fold_note(result: Fold, entry: Entry) -> None:
     word = entry.data.get("note")
+    if word == "again":
+        result.asked_again_since.setdefault(entry.step, entry.created_at)
+        for number, name in enumerate(entry.data["steps"]):
+            retry_at = datetime.fromisoformat(entry.data["retry_at"]) if number == 0 else None
+            result.step(name).anew(retry_at)
     if word == "undoing":
         result.undoing = True
         result.cancelled = bool(entry.data.get("cancelled"))
@@ -85,6 +98,7 @@ def _fold_note(result: Fold, entry: Entry) -> None:
         for step in result.steps.values():
             step.patience_renew()
     elif word == "retry":
+        result.asked_again_since.clear()
         for step in result.steps.values():
             step.try_again()
 
@@ -114,8 +128,17 @@ def _fold_step(step: StepFold, entry: Entry) -> None:
         step.retry_at = datetime.fromisoformat(retry_at) if retry_at else None
 
 
+def wire_name(step: str, round_number: int) -> str:
+    """The step's name in a command; a later round is another step to the plane, which repeats no old answer."""
+    return f"{step}.{round_number}" if round_number else step
+
+
+def from_wire_name(name: str) -> tuple[str, int]:
+    """The step and the round that a report speaks of."""
+    step, _, number = name.partition(".")
+    return step, int(number) if number.isdigit() else 0
+
+
 def append(operation: Operation, number: int, kind: Entry.Kind, step: str, attempt: int = 0, **data: Any) -> Entry:
     """Writes the next line. The unique number makes a second writer fail instead of telling another story."""
-    return Entry.objects.create(
-        operation=operation, number=number, kind=kind, step=step, attempt=attempt, data=data
-    )
+    return Entry.objects.create(operation=operation, number=number, kind=kind, step=step, attempt=attempt, data=data)

@@ -58,9 +58,7 @@ def busy_sentence(operation: Operation) -> str:
     name, kind = operation.subject_name, operation.kind.replace("_", " ")
     if operation.state == Operation.State.STUCK:
         return f"{name} waits for a decision: its operation “{kind}” needs attention. Retry or close it first."
-    return (
-        f"{name} is busy: “{kind}” by {operation.requested_by_name} is under way. Wait for its end, or cancel it."
-    )
+    return f"{name} is busy: “{kind}” by {operation.requested_by_name} is under way. Wait for its end, or cancel it."
 
 
 def _busy(kind: str, thing_id: str) -> str:

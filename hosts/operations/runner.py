@@ -22,9 +22,9 @@ from hosts.errors import DriverError, Refused, StowageError, TimedOut, error_fro
 from hosts.models import Entry, Operation
 from hosts.operations import registry
 from hosts.operations.clock import database_now
-from hosts.operations.journal import Fold, StepFold, append, fold
+from hosts.operations.journal import Fold, StepFold, append, fold, from_wire_name, wire_name
 from hosts.operations.lease import generations_of, lease_raise, lease_release
-from hosts.operations.saga import Context, EffectCall, Saga, Step
+from hosts.operations.saga import Again, Context, EffectCall, Saga, Step
 from hosts.operations.signals import operation_finished
 from hosts.operations.transport import Transport, transport_default
 from hosts.publish import publish_change
@@ -85,7 +85,11 @@ class Engine:
     def progress_accept(self, progress: dict[str, Any]) -> bool:
         """Notes a sign of life of the step under way; whether it was one of that step."""
         last = Entry.objects.filter(operation_id=progress["operation"]).order_by("-number").first()
-        if last is None or last.step != progress["step"] or last.kind not in (Kind.STARTED, Kind.UNDO_STARTED):
+        if (
+            last is None
+            or last.step != from_wire_name(progress["step"])[0]
+            or last.kind not in (Kind.STARTED, Kind.UNDO_STARTED)
+        ):
             return False
         Operation.objects.filter(pk=progress["operation"], state__in=ACTIVE).update(
             heartbeat_at=self._clock(),
@@ -150,14 +154,18 @@ class Work:
         """Does one thing; whether there may be more to do at once."""
         if self._journal.undoing:
             return self._undo_next()
-        if self.operation.cancel_requested_at and not is_past_return(self._saga, self._journal):
-            return self._cancel()
         for step in self._saga.steps:
             state = self._journal.step(step.name)
             if state.state not in (Kind.DONE, "skipped"):
-                return self._do(step, state)
+                return self._cancel(step, state) if self._is_cancelled(step) else self._do(step, state)
         self._finish(State.DONE, "")
         return False
+
+    def _is_cancelled(self, step: Step) -> bool:
+        """Whether the wish to cancel counts at this step."""
+        if not self.operation.cancel_requested_at or step.cancel_waits:
+            return False
+        return not is_past_return(self._saga, self._journal)
 
     def _do(self, step: Step, state: StepFold) -> bool:
         if state.state == Kind.STARTED:
@@ -178,11 +186,27 @@ class Work:
         assert step.control is not None
         try:
             output = self._guarded(partial(step.control, context))
+        except Again as again:
+            return self._again(step, state, again)
         except StowageError as error:
             return self._failed(step, state, error, Kind.FAILED, began=False)
         self._append(Kind.DONE, step.name, output=output or {})
         self._running(step)
         return True
+
+    def _again(self, step: Step, state: StepFold, again: Again) -> bool:
+        since = self._journal.asked_again_since.get(step.name, self.now)
+        if (self.now - since).total_seconds() >= step.patience_s:
+            return self._failed(step, state, StowageError(again.sentence), Kind.FAILED)
+        names = [each.name for each in self._saga.steps]
+        names = names[names.index(again.from_step) : names.index(step.name) + 1]
+        delay_s = self._pause_s(1) * again.after_s
+        retry_at = (self.now + timedelta(seconds=delay_s)).isoformat()
+        self._append(Kind.NOTED, step.name, note="again", steps=names, retry_at=retry_at)
+        self.after_commit.append(partial(self._transport.ring, str(self.operation.pk), delay_s + 0.05))
+        self.operation.progress_text = again.sentence[:300]
+        self._save()
+        return False
 
     def _effect_start(self, step: Step, state: StepFold, context: Context) -> bool:
         assert step.effect is not None
@@ -208,17 +232,13 @@ class Work:
 
     # --- the way back
 
-    def _cancel(self) -> bool:
-        for name, state in self._journal.steps.items():
-            if state.state == Kind.STARTED:
-                self.after_commit.append(
-                    partial(self._transport.abort, state.queue, str(self.operation.pk), name)
-                )
-                return False
-        for step in self._saga.steps:  # an unanswered question comes before the wish to cancel
-            state = self._journal.step(step.name)
-            if step.stuck_on_failure and state.state == Kind.FAILED and state.retry_at is None:
-                return self._failure_settle(step, state)
+    def _cancel(self, step: Step, state: StepFold) -> bool:
+        if state.state == Kind.STARTED:
+            name = wire_name(step.name, state.round)
+            self.after_commit.append(partial(self._transport.abort, state.queue, str(self.operation.pk), name))
+            return False
+        if state.state == Kind.FAILED and (step.failure_is_output or step.stuck_on_failure):
+            return self._failure_settle(step, state)  # first what is true, then the wish to cancel
         self._undo_begin(Refused("Cancelled by an operator."), cancelled=True)
         return True
 
@@ -238,9 +258,9 @@ class Work:
                 continue
             return self._undo(step, state)
         error = self._journal.error
-        self._finish(
-            State.CANCELLED if self._journal.cancelled else State.FAILED, error.message if error else ""
-        )
+        if self._saga.on_undone is not None:
+            self._guarded(partial(self._saga.on_undone, self._context()))
+        self._finish(State.CANCELLED if self._journal.cancelled else State.FAILED, error.message if error else "")
         return False
 
     def _undo(self, step: Step, state: StepFold) -> bool:
@@ -270,26 +290,31 @@ class Work:
 
     def report(self, report: dict[str, Any]) -> bool:
         """Takes the report of the step under way; whether it was one."""
-        state = self._journal.steps.get(report["step"])
+        name, round_number = from_wire_name(report["step"])
+        state = self._journal.steps.get(name)
         is_undo = report["direction"] == "undo"
         if state is None or state.state != (Kind.UNDO_STARTED if is_undo else Kind.STARTED):
             return False
+        if round_number != state.round:
+            return False
         if report.get("plane") != plane_of(state.queue):
-            log.warning("operation %s: a report of %s by %s", self.operation.pk, report["step"], report.get("plane"))
+            log.warning("operation %s: a report of %s by %s", self.operation.pk, name, report.get("plane"))
             return False
         attempt = int(report["attempt"])
         if report["state"] == "done" and attempt <= state.attempt:
             # Of an earlier attempt too: the effect is an ensure verb, and it is done.
             output = report.get("output") or {}
-            self._append(Kind.UNDONE if is_undo else Kind.DONE, report["step"], attempt, output=output)
+            self._append(Kind.UNDONE if is_undo else Kind.DONE, name, attempt, output=output)
             self.operation.heartbeat_at = self.now
             self._save()
             return True
         if attempt != state.attempt:
             return False
         error = error_from_data(report["error"]) if report.get("error") else DriverError("The host gave no reason.")
-        step = self._saga.step(report["step"])
+        step = self._saga.step(name)
         # "refused" is said before anything is done: by a plane that got the message too late, or a stale one.
+        if report["state"] == "refused" and self.now.timestamp() >= state.command["deadline_at"] - 1:
+            error = TimedOut(f"{plane_of(state.queue)} took the command too late to begin it.", error.message)
         self._failed(
             step, state, error, Kind.UNDO_FAILED if is_undo else Kind.FAILED, began=report["state"] != "refused"
         )
@@ -332,11 +357,9 @@ class Work:
     def _failed(self, step: Step, state: StepFold, error: StowageError, kind: Kind, began: bool = True) -> bool:
         """Writes a failure, with the time of the next try where there is one; whether to go on at once."""
         is_undo = kind == Kind.UNDO_FAILED
-        attempts, patience_s = (
-            (UNDO_ATTEMPTS, UNDO_PATIENCE_S) if is_undo else (step.attempts, step.patience_s)
-        )
+        attempts, patience_s = (UNDO_ATTEMPTS, UNDO_PATIENCE_S) if is_undo else (step.attempts, step.patience_s)
         waited_s = (self.now - (state.first_at or self.now)).total_seconds()
-        is_wanted = is_undo or not self.operation.cancel_requested_at or is_past_return(self._saga, self._journal)
+        is_wanted = is_undo or not self._is_cancelled(step)
         retry_at = None
         if error.transient and is_wanted and (state.tries + 1 < attempts or waited_s < patience_s):
             delay_s = self._pause_s(state.tries + 1)
@@ -359,7 +382,7 @@ class Work:
         sent_at = self.now.timestamp()
         command = {
             "operation": str(self.operation.pk),
-            "step": step.name,
+            "step": wire_name(step.name, state.round),
             "direction": "undo" if kind == Kind.UNDO_STARTED else "do",
             "attempt": state.attempt + 1,
             "generation": generations_of(self.operation).get(call.subject, 0) if call.subject else 0,
@@ -403,9 +426,7 @@ class Work:
         self._announce()
 
     def _announce(self) -> None:
-        self.after_commit.append(
-            partial(operation_finished.send_robust, sender=None, operation_id=self.operation.pk)
-        )
+        self.after_commit.append(partial(operation_finished.send_robust, sender=None, operation_id=self.operation.pk))
 
     def _save(self) -> None:
         self.has_written = True
@@ -413,9 +434,7 @@ class Work:
         publish_change("operation", self.operation.pk, self.operation.state)
 
     def _context(self) -> Context:
-        return Context(
-            self.operation, self._journal.outputs(), generations_of(self.operation), self._journal.error
-        )
+        return Context(self.operation, self._journal.outputs(), generations_of(self.operation), self._journal.error)
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         """What the step's function gives; whatever it wrote is gone when it raises.
@@ -426,7 +445,7 @@ class Work:
         try:
             with transaction.atomic():
                 return act()
-        except (StowageError, OperationalError, InterfaceError):
+        except (StowageError, Again, OperationalError, InterfaceError):
             raise
         except IntegrityError as error:
             raise Refused("Something of that name or address exists already. Choose another.", repr(error)) from error
@@ -448,6 +467,4 @@ def silence(queue: str, is_acknowledged: bool) -> TimedOut:
     if is_acknowledged:
         return TimedOut(f"{name} began but did not end in time; what it did is not known.")
     how = f"manage.py hostd --{'site ' + name + ' --' if kind == 'site' else ''}config FILE"
-    return TimedOut(
-        f"Nobody answers on {kind} {name}. Is it reachable, and does `{how}` run there?", f"queue {queue}"
-    )
+    return TimedOut(f"Nobody answers on {kind} {name}. Is it reachable, and does `{how}` run there?", f"queue {queue}")

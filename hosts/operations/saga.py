@@ -57,6 +57,19 @@ class Context:
         return self.generations.get((kind, str(thing_id)), 0)
 
 
+class Again(Exception):
+    """Raised by a control step whose answers are not final yet: the steps from `from_step` on are done anew.
+
+    Within the control step's `patience_s`; after that the sentence is its failure.
+    """
+
+    def __init__(self, from_step: str, sentence: str, after_s: float = 2.0) -> None:
+        super().__init__(sentence)
+        self.from_step = from_step
+        self.sentence = sentence
+        self.after_s = after_s
+
+
 Control = Callable[[Context], Output | None]
 Effect = Callable[[Context], EffectCall]
 UndoEffect = Callable[[Context], EffectCall | None]
@@ -73,6 +86,7 @@ class Step:
     - `failure_is_output`: a failure is an answer ({"error": ...}); the steps after it find out what is true.
     - `stuck_on_failure`: nobody knows what is true when it fails, so nothing is undone and a person is asked.
     - `point_of_no_return`: once it is done the operation only goes forward; a later failure is `stuck`.
+    - `cancel_waits`: a wish to cancel waits until after this step, for until then nobody knows what to undo.
     """
 
     name: str
@@ -86,6 +100,7 @@ class Step:
     failure_is_output: bool = False
     stuck_on_failure: bool = False
     point_of_no_return: bool = False
+    cancel_waits: bool = False
 
     def __post_init__(self) -> None:
         if (self.control is None) == (self.effect is None):
@@ -100,11 +115,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Saga:
-    """A named table of steps. `title` is what an operator reads ("move VM")."""
+    """A named table of steps. `title` is what an operator reads ("move VM").
+
+    `on_undone` runs in the transaction that ends an operation as failed or cancelled, once all its steps are
+    undone: it takes back what the service wrote when it started the operation.
+    """
 
     name: str
     title: str
     steps: tuple[Step, ...]
+    on_undone: Control | None = None
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]

@@ -1,0 +1,146 @@
+"""Power a host off, once it is proven empty, and on again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.utils import timezone
+
+from hosts.errors import Refused, error_from_data
+from hosts.models import Host, Operation
+from hosts.operations.queues import host_short
+from hosts.operations.registry import register
+from hosts.operations.saga import Again, Context, EffectCall, Output, Saga, Step
+from hosts.publish import publish_change
+from hosts.sagas.power_calls import host_of, power_call
+
+BOOT_WAIT_S = 300.0
+ACTIVE = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
+
+
+def _host_call(effect: str, timeout_s: float = 20, deadline_s: float = 30) -> Callable[[Context], EffectCall]:
+    def build(context: Context) -> EffectCall:
+        host = host_of(context)
+        return EffectCall(
+            host_short(host.name),
+            effect,
+            subject=("host", str(host.pk)),
+            timeout_s=timeout_s,
+            deadline_s=deadline_s,
+        )
+
+    return build
+
+
+def _cordon(context: Context) -> Output:
+    host = host_of(context)
+    others = Operation.objects.filter(state__in=ACTIVE).exclude(pk=context.operation.pk)
+    busy = (others.filter(host=host) | others.filter(target_host=host)).first()
+    if busy is not None:
+        raise Refused(
+            f"{host.name} is in use by “{busy.kind.replace('_', ' ')}” of {busy.subject_name}. Wait for its end."
+        )
+    Host.objects.filter(pk=host.pk).update(is_cordoned=True, desired_power=Host.Power.OFF)
+    publish_change("host", host.pk, "powering off")
+    return {"was_cordoned": host.is_cordoned}
+
+
+def _uncordon(context: Context) -> None:
+    was_cordoned = context.output("cordon").get("was_cordoned", False)
+    Host.objects.filter(pk=context.parameters["host"]).update(is_cordoned=was_cordoned, desired_power=Host.Power.ON)
+    publish_change("host", context.parameters["host"], "stays on")
+
+
+def _power_off(context: Context) -> EffectCall:
+    force = bool(context.parameters.get("force", False))
+    return power_call(context, "power.off", "power_off", force=force)
+
+
+def _read_power(context: Context) -> EffectCall:
+    return power_call(context, "power.read", "read_power", timeout_s=60)
+
+
+def _confirm_off(context: Context) -> None:
+    power = context.output("read_power").get("power")
+    if power == "off":
+        return
+    failure = context.output("power_off").get("error")
+    if power == "on" and failure:
+        raise error_from_data(failure)
+    raise Again("read_power", f"The BMC of {host_of(context).name} says {power or 'nothing'}; asking again.")
+
+
+def _record_off(context: Context) -> None:
+    Host.objects.filter(pk=context.parameters["host"]).update(
+        power=Host.Power.OFF, power_read_at=timezone.now(), desired_power=Host.Power.OFF
+    )
+    publish_change("host", context.parameters["host"], "powered off")
+
+
+def _want_on(context: Context) -> Output:
+    host = host_of(context)
+    Host.objects.filter(pk=host.pk).update(desired_power=Host.Power.ON)
+    publish_change("host", host.pk, "powering on")
+    return {"desired_power": host.desired_power}
+
+
+def _want_as_before(context: Context) -> None:
+    """What the BMC made of it is not known: the next observation or reading tells."""
+    Host.objects.filter(pk=context.parameters["host"]).update(
+        desired_power=context.output("want_on").get("desired_power", Host.Power.OFF),
+        power=Host.Power.UNKNOWN,
+        power_read_at=timezone.now(),
+    )
+    publish_change("host", context.parameters["host"], "power unknown")
+
+
+def _power_on(context: Context) -> EffectCall:
+    return power_call(context, "power.on", "power_on")
+
+
+def _ping(context: Context) -> EffectCall:
+    wait_s = float(context.parameters.get("wait_s", BOOT_WAIT_S))
+    return EffectCall(host_short(host_of(context).name), "host.ping", timeout_s=10, deadline_s=wait_s)
+
+
+def _record_on(context: Context) -> None:
+    host = host_of(context)
+    Host.objects.filter(pk=host.pk).update(
+        power=Host.Power.ON,
+        power_read_at=timezone.now(),
+        desired_power=Host.Power.ON,
+        is_cordoned=host.is_in_maintenance,
+    )
+    publish_change("host", host.pk, "powered on")
+
+
+HOST_POWER_OFF = register(
+    Saga(
+        "host_power_off",
+        "power off",
+        (
+            Step("cordon", control=_cordon, undo=_uncordon),
+            Step("quiesce", effect=_host_call("host.quiesce"), undo_effect=_host_call("host.unquiesce")),
+            Step("assert_empty", effect=_host_call("host.assert_empty"), attempts=2),  # reads only
+            # 204 means accepted, not off; an error does not mean on. The reading decides.
+            Step("power_off", effect=_power_off, attempts=1, failure_is_output=True),
+            Step("read_power", effect=_read_power, patience_s=120, stuck_on_failure=True, cancel_waits=True),
+            Step("confirm_off", control=_confirm_off, patience_s=180, cancel_waits=True),
+            Step("record", control=_record_off, point_of_no_return=True, cancel_waits=True),
+        ),
+    )
+)
+
+HOST_POWER_ON = register(
+    Saga(
+        "host_power_on",
+        "power on",
+        (
+            Step("want_on", control=_want_on, undo=_want_as_before),
+            Step("power_on", effect=_power_on),  # not undone: a machine that boots late is better than a cut one
+            Step("ping", effect=_ping, attempts=1),
+            Step("unquiesce", effect=_host_call("host.unquiesce")),  # a later power-off quiesces again
+            Step("record", control=_record_on),
+        ),
+    )
+)

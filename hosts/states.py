@@ -1,0 +1,108 @@
+"""What may be done to a host in its present state: `None`, or the sentence that says why not.
+
+The API's 409, the disabled button's tooltip and the planner's reason are this sentence.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+HostVerb = Literal["place", "power_on", "power_off", "maintain_on", "maintain_off", "edit", "remove", "retry_enrolment"]
+HOST_VERBS: tuple[HostVerb, ...] = (
+    "place",
+    "power_on",
+    "power_off",
+    "maintain_on",
+    "maintain_off",
+    "edit",
+    "remove",
+    "retry_enrolment",
+)
+SILENT_AFTER = timedelta(seconds=30)
+_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintain_on", "maintain_off")
+
+
+def is_silent(host: Any, now: datetime | None = None) -> bool:
+    """Whether the host's plane has said nothing for 30 s: what is shown of it is old."""
+    return host.last_seen_at is None or (now or datetime.now(UTC)) - host.last_seen_at > SILENT_AFTER
+
+
+def why_not(host: Any, verb: str, *, busy: str | None = None, now: datetime | None = None) -> str | None:
+    """None, or why the verb is not possible now. Asks no database.
+
+    `busy` is the sentence about the operation that holds the host (`hosts.queries`/`operations.lease`), if any.
+    "place" asks whether the host takes a new workload.
+    """
+    if verb in _NEEDS_ENROLLED and host.lifecycle != "enrolled":
+        return f"{host.name} is not enrolled: {host.lifecycle_reason or 'its enrolment is under way'}."
+    if busy and verb not in ("edit", "place"):
+        return busy
+    reason = _REASONS.get(verb)
+    if reason is None:
+        raise ValueError(f"no verb {verb} for a host")
+    return reason(host, now)
+
+
+def _place(host: Any, now: datetime | None) -> str | None:
+    if host.power == "off" or host.desired_power == "off":
+        return f"{host.name} is powered off. Power it on first."
+    if host.is_in_maintenance:
+        return f"{host.name} is in maintenance. End the maintenance first."
+    if host.is_cordoned:
+        return f"{host.name} is closed to new workloads."
+    if is_silent(host, now):
+        return f"{host.name} does not answer. Check that it is reachable and that hostd runs there."
+    return None
+
+
+def _power_on(host: Any, _now: datetime | None) -> str | None:
+    if not has_bmc(host):
+        return f"{host.name} has no BMC, so its power cannot be switched from here. Enter one on its page."
+    if host.power == "on" and host.desired_power == "on":
+        return f"{host.name} is on."
+    return None
+
+
+def _power_off(host: Any, now: datetime | None) -> str | None:
+    if not has_bmc(host):
+        return f"{host.name} has no BMC, so its power cannot be switched from here. Enter one on its page."
+    if host.power == "off":
+        return f"{host.name} is off."
+    if is_silent(host, now):
+        return f"{host.name} does not answer, so nobody can tell whether it is empty."
+    return None
+
+
+def _maintain_on(host: Any, _now: datetime | None) -> str | None:
+    return f"{host.name} is in maintenance." if host.is_in_maintenance else None
+
+
+def _maintain_off(host: Any, _now: datetime | None) -> str | None:
+    return None if host.is_in_maintenance else f"{host.name} is not in maintenance."
+
+
+def _remove(host: Any, _now: datetime | None) -> str | None:
+    """Emptiness is the service's question: it needs the database."""
+    return None
+
+
+def _retry_enrolment(host: Any, _now: datetime | None) -> str | None:
+    return None if host.lifecycle == "failed" else f"{host.name} is {host.lifecycle}; there is nothing to retry."
+
+
+def has_bmc(host: Any) -> bool:
+    """Whether a BMC is known. Reads the relation: select_related("bmc") where many hosts are asked."""
+    return getattr(host, "bmc", None) is not None
+
+
+_REASONS = {
+    "place": _place,
+    "power_on": _power_on,
+    "power_off": _power_off,
+    "maintain_on": _maintain_on,
+    "maintain_off": _maintain_off,
+    "edit": lambda _host, _now: None,
+    "remove": _remove,
+    "retry_enrolment": _retry_enrolment,
+}

@@ -1,0 +1,89 @@
+"""Create a container: its image, the container, its start. The row was made when the operation began."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hosts.operations.registry import register
+from hosts.operations.saga import Context, EffectCall, Saga, Step
+from workloads.models import Image, Workload
+from workloads.sagas.calls import generation_of, long_call, record_observed, row_remove, short_call
+from workloads.sagas.start_stop import stop_call
+
+IMAGE_TIMEOUT_S = 1800.0
+HEALTHY_WITHIN_S = 60.0
+
+
+def archive_of(reference: str) -> dict[str, Any] | None:
+    """Our own archive of the image, for hosts that cannot pull it; None where a registry has to have it."""
+    image = Image.objects.filter(
+        reference=reference, format__in=(Image.Format.ROOT_ARCHIVE, Image.Format.ENGINE_ARCHIVE)
+    ).first()
+    if image is None:
+        return None
+    return {
+        "image": str(image.pk),
+        "sha256": image.sha256,
+        "size_bytes": image.size_bytes,
+        "format": image.format,
+    }
+
+
+def wait_healthy_call(context: Context, role: str = "host") -> EffectCall:
+    """Waits until the container runs, and is healthy where it has a health check."""
+    call = short_call(context, "container.wait_healthy", role=role, timeout_s=HEALTHY_WITHIN_S + 10)
+    return replace(call, arguments=call.arguments | {"timeout_s": HEALTHY_WITHIN_S})
+
+
+def _spec(context: Context) -> dict[str, Any]:
+    return {
+        **context.parameters["spec"],
+        "generation": generation_of(context),
+        "operation": str(context.operation.pk),
+    }
+
+
+def _image(context: Context) -> EffectCall:
+    reference = context.parameters["spec"]["image"]
+    return long_call(
+        context,
+        "container.image_ensure",
+        timeout_s=IMAGE_TIMEOUT_S,
+        image=reference,
+        archive=archive_of(reference),
+    )
+
+
+def _record(context: Context) -> None:
+    record_observed(
+        context, Workload.State.RUNNING, desired=Workload.Desired.RUNNING, generation=generation_of(context)
+    )
+
+
+CREATE_CONTAINER = register(
+    Saga(
+        "create_container",
+        "create container",
+        (
+            Step("image", effect=_image),  # images stay; the engine shares their layers
+            Step(
+                "create",
+                effect=lambda context: short_call(context, "container.create", timeout_s=60, spec=_spec(context)),
+                undo_effect=lambda context: short_call(context, "container.remove"),
+            ),
+            Step(
+                "start",
+                effect=lambda context: short_call(context, "container.start", timeout_s=60),
+                undo_effect=lambda context: stop_call(context, force=True, timeout_s=5),
+            ),
+            Step(
+                "wait_healthy",
+                effect=wait_healthy_call,
+                attempts=1,
+            ),
+            Step("record", control=_record),
+        ),
+        on_undone=row_remove,
+    )
+)

@@ -1,0 +1,98 @@
+"""Relocate a container: the same one is started on another host, and only when it is well the old one goes.
+
+A container has no live migration: both run for a moment, and what it wrote into its own layer stays behind. It
+is refused for containers with volumes (`container.describe` says so).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hosts.errors import Refused
+from hosts.operations.registry import register
+from hosts.operations.saga import Context, EffectCall, Saga, Step
+from hosts.publish import publish_change
+from workloads.models import Sighting, Workload
+from workloads.sagas.calls import generation_of, long_call, record_observed, short_call, workload_of
+from workloads.sagas.create_container import IMAGE_TIMEOUT_S, archive_of, wait_healthy_call
+from workloads.sagas.start_stop import stop_call
+
+TIDY_PATIENCE_S = 300.0
+
+
+def _spec(context: Context) -> dict[str, Any]:
+    return {
+        **context.output("describe")["spec"],
+        "uuid": context.parameters["workload"],
+        "generation": generation_of(context),
+        "operation": str(context.operation.pk),
+    }
+
+
+def _image(context: Context) -> EffectCall:
+    reference = context.output("describe")["spec"]["image"]
+    return long_call(
+        context,
+        "container.image_ensure",
+        role="target",
+        timeout_s=IMAGE_TIMEOUT_S,
+        image=reference,
+        archive=archive_of(reference),
+    )
+
+
+def _create(context: Context) -> EffectCall:
+    return short_call(context, "container.create", role="target", timeout_s=60, spec=_spec(context))
+
+
+def _swap_owner(context: Context) -> None:
+    workload = workload_of(context)
+    swapped = Workload.objects.filter(
+        pk=workload.pk, host=context.parameters["source"], generation__lt=generation_of(context)
+    ).update(host=context.parameters["target"], generation=generation_of(context))
+    if not swapped:
+        raise Refused(f"{workload.name} is no longer owned by the host that it is moved from; the new copy is removed.")
+    Sighting.objects.filter(workload=workload, host=context.parameters["source"]).delete()
+    publish_change("workload", workload.pk, "moved")
+
+
+def _record(context: Context) -> None:
+    record_observed(context, Workload.State.RUNNING)
+
+
+RELOCATE_CONTAINER = register(
+    Saga(
+        "relocate_container",
+        "relocate container",
+        (
+            Step(
+                "describe", effect=lambda context: long_call(context, "container.describe", role="source")
+            ),  # reads only
+            Step("image", effect=_image),  # images stay; the engine shares their layers
+            Step(
+                "create",
+                effect=_create,
+                undo_effect=lambda context: short_call(context, "container.remove", role="target"),
+            ),
+            Step(
+                "start",
+                effect=lambda context: short_call(context, "container.start", role="target", timeout_s=60),
+                undo_effect=lambda context: stop_call(context, force=True, timeout_s=5, role="target"),
+            ),
+            Step("wait_healthy", effect=lambda context: wait_healthy_call(context, "target"), attempts=1),
+            Step("swap_owner", control=_swap_owner, point_of_no_return=True),
+            # Restart policy "no" first: an engine that restarts would otherwise bring the old one back.
+            Step(
+                "fence_source",
+                effect=lambda context: short_call(context, "container.fence", role="source", timeout_s=60),
+                patience_s=TIDY_PATIENCE_S,
+            ),
+            Step(
+                "remove_source",
+                effect=lambda context: short_call(context, "container.remove", role="source"),
+                patience_s=TIDY_PATIENCE_S,
+            ),
+            Step("record", control=_record),
+        ),
+    )
+)

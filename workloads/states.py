@@ -1,0 +1,73 @@
+"""What may be done to a workload in its present state: `None`, or the sentence that says why not.
+
+The API's 409, the disabled button's tooltip and the planner's reason are this sentence.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from hosts.states import is_silent
+
+WorkloadVerb = Literal["start", "stop", "delete", "move", "pin", "unpin"]
+WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = ("start", "stop", "delete", "move", "pin", "unpin")
+
+
+def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime | None = None) -> str | None:
+    """None, or why the verb is not possible now. Asks no database, given the workload with its host.
+
+    `busy` is the sentence about the operation that holds the workload, if any.
+    """
+    if verb not in WORKLOAD_VERBS:
+        raise ValueError(f"no verb {verb} for a workload")
+    if verb in ("pin", "unpin"):
+        return _pin(workload, verb)
+    if busy:
+        return busy
+    return _host_reason(workload, verb, now) or _state_reason(workload, verb)
+
+
+def _pin(workload: Any, verb: str) -> str | None:
+    if (verb == "pin") == workload.is_pinned:
+        return f"{workload.name} is {'pinned already' if verb == 'pin' else 'not pinned'}."
+    return None
+
+
+def _host_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
+    host = workload.host
+    if host is None:
+        return f"Nobody knows on which host {workload.name} is."
+    if workload.state == "gone":
+        return (
+            None
+            if verb == "delete"
+            else f"{workload.name} is gone: {host.name} answers and does not have it. Delete its entry, or restore it."
+        )
+    if host.power == "off":
+        return f"{host.name} is powered off. Power it on first."
+    if is_silent(host, now):
+        return f"{host.name} does not answer, so the true state of {workload.name} is not known."
+    sentence = host.hypervisor_sentence if workload.kind == "vm" else host.engine_sentence
+    return f"{host.name}: {sentence}" if sentence else None
+
+
+def _state_reason(workload: Any, verb: str) -> str | None:
+    state, name = workload.state, workload.name
+    if verb == "start" and state in ("running", "starting", "paused", "migrating"):
+        return f"{name} is {state}."
+    if verb == "stop" and state in ("stopped", "crashed", "creating"):
+        return f"{name} is {state}; there is nothing to stop."
+    if verb == "delete" and state not in ("stopped", "crashed", "gone"):
+        return f"{name} is {state}. Stop it before deleting it."
+    if verb == "move":
+        return _move_reason(workload)
+    return None
+
+
+def _move_reason(workload: Any) -> str | None:
+    if workload.is_pinned:
+        return f"{workload.name} is pinned to {workload.host.name}: {workload.pin_reason or 'no reason given'}."
+    if workload.state != "running":
+        return f"{workload.name} is {workload.state}; only a running workload is moved."
+    return None
