@@ -38,7 +38,7 @@ def hierarchies(mountinfo: str | None = None) -> Hierarchies:
     for line in (Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo).splitlines():
         before, _, after = line.partition(" - ")
         mount_point = Path(before.split()[4])
-        kind, _, options = (after.split() + ["", "", ""])[:3]
+        kind, _, options = [*after.split(), "", "", ""][:3]
         if kind == "cgroup":
             v1[mount_point] = set(options.split(",")) - {"rw", "ro"}
         elif kind == "cgroup2":
@@ -65,6 +65,15 @@ def group_make(name: str) -> list[Path]:
             _inherit_cpuset(folder)
         folders.append(folder)
     return folders
+
+
+def join_command(folders: list[Path]) -> list[str]:
+    """The beginning of a command line that joins the groups before it becomes the rest of it.
+
+    Nothing of what runs behind it is ever outside of the groups.
+    """
+    script = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 97; shift; done; shift; exec "$@"'
+    return ["sh", "-c", script, "sh", *(str(folder / "cgroup.procs") for folder in folders), "--"]
 
 
 def group_divide(name: str, pids: list[int]) -> None:

@@ -49,6 +49,7 @@ def unpack(packages: list[str], target: Path) -> None:
 
 def _run(command: list[str], cwd: str | None = None) -> str:
     try:
+        environment = os.environ | {"LC_ALL": "C"}
         done = subprocess.run(
             command,
             capture_output=True,
@@ -56,7 +57,7 @@ def _run(command: list[str], cwd: str | None = None) -> str:
             timeout=_TIMEOUT_S,
             check=False,
             cwd=cwd,
-            env=os.environ | {"LC_ALL": "C"},
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unreachable(f"{command[0]} did not work: {error}.") from error

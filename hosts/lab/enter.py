@@ -6,8 +6,8 @@ import os
 import subprocess
 
 from hosts.errors import NotFound
+from hosts.lab.host_files import host_environment
 from hosts.lab.lab_file import lab_file_read
-from hosts.lab.lab_host import host_environment
 from hosts.lab.layout import Layout
 
 

@@ -116,23 +116,8 @@ def guest_image_make(unpacked: Path, work: Path, target: Path) -> None:
     environment = {"PATH": f"{tools}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
     environment |= {"MTOOLS_SKIP_CHECK": "1", "SOURCE_DATE_EPOCH": _EPOCH}
     sectors = str(_PARTITION_MIB * 2048)
-    _run(
-        [
-            tools / "mformat",
-            "-i",
-            drive,
-            "-H",
-            str(_PARTITION_START),
-            "-T",
-            sectors,
-            "-v",
-            "TINY",
-            "-N",
-            "53544f57",
-            "::",
-        ],
-        environment,
-    )
+    geometry = ["-H", str(_PARTITION_START), "-T", sectors, "-v", "TINY", "-N", "53544f57"]
+    _run([tools / "mformat", "-i", drive, *geometry, "::"], environment)
     files = [work / name for name in ("vmlinuz", "initrd.gz", "syslinux.cfg")]
     _run([tools / "mcopy", "-i", drive, *files, "::/"], environment)
     _run([tools / "syslinux", "--offset", str(offset), "--install", raw], environment)

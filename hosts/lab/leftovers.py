@@ -72,7 +72,7 @@ class ProcessRecord:
 
 
 def clean(layout: Layout, stop_supervisor: bool = False) -> list[str]:
-    """Sentences about what was removed, and about what could not be. Call it while no supervisor runs, or to stop it."""
+    """Sentences about what was removed and what could not be. While a supervisor runs, only to stop it."""
     said = []
     record = ProcessRecord(layout.run_dir / "processes.json")
     marks = [mark for mark in record.read() if mark.pid != os.getpid()]

@@ -160,7 +160,7 @@ def _devices(domain: Element, vm: SeedVm, vm_uuid: str, cache: str) -> None:
 
 
 def _text(parent: Element, tag: str, text: str, **attributes: str) -> None:
-    SubElement(parent, tag, **attributes).text = text
+    SubElement(parent, tag, dict(attributes)).text = text
 
 
 def _disk_make(host: LabHost, image: Path, disk: Path, vm: SeedVm) -> None:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hosts.lab import cgroups
-from hosts.lab.lab_host import host_environment
+from hosts.lab.host_files import host_environment
 from hosts.lab.layout import REPOSITORY
 
-_JOIN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 97; shift; done; shift; exec "$@"'
 _GRACE_S = 5.0
 _BACKOFF_MAX_S = 10.0
 
@@ -65,13 +64,13 @@ class ServiceProcess:
         cgroups.group_remove(self.group)
 
     def _start(self, now: float) -> None:
-        groups = [str(folder / "cgroup.procs") for folder in cgroups.group_make(self.group)]
+        groups = cgroups.group_make(self.group)
         rights = ["setpriv", "--pdeathsig", "KILL"]
         if self.owner is not None:
             rights += ["--reuid", str(self.owner[0]), "--regid", str(self.owner[1]), "--clear-groups"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["sh", "-c", _JOIN_GROUPS, "sh", *groups, "--", *rights, "--", *self.command],
+                [*cgroups.join_command(groups), *rights, "--", *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

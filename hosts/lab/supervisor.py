@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,9 +23,10 @@ from hosts.drivers import netlink
 from hosts.errors import Refused, StowageError
 from hosts.lab import cgroups, leftovers, prerequisites
 from hosts.lab.bmc import BmcService, bmc_prepare
+from hosts.lab.host_files import mount_points_make
 from hosts.lab.images import Images, images_build
 from hosts.lab.lab_file import lab_describe, lab_file_write, owner_group
-from hosts.lab.lab_host import LabHost, mount_points_make
+from hosts.lab.lab_host import LabHost
 from hosts.lab.layout import REPOSITORY, SITE, Layout, write_atomically
 from hosts.lab.power import PowerSwitches
 from hosts.lab.seed import seed_lab
@@ -46,7 +48,9 @@ class Options:
 
 
 def say(text: str) -> None:
-    print(f"lab: {text}", flush=True)
+    """Prints a line, if anybody is left to read it: the lab must stop in order even when nobody is."""
+    with contextlib.suppress(OSError):
+        print(f"lab: {text}", flush=True)
 
 
 def lock_take(path: Path) -> TextIO:
