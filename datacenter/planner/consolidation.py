@@ -13,6 +13,7 @@ from .draining import drain
 from .failures import restart_hosts
 from .model import DataCenter, KeptHost, Plan, Policy
 from .problem import Ints, Problem, problem_of
+from .relief import relieved
 from .repacking import repack
 from .validation import check_input
 
@@ -38,9 +39,17 @@ def best_assignment(problem: Problem) -> Ints:
 
 
 def _choices(problem: Problem) -> list[Ints]:
+    """The assignments worth comparing, each with its overloaded hosts relieved."""
+    found = _searched(problem)
+    return [problem.home] + [
+        relieved(problem, assignment, hosts_staying_on(problem, assignment)) for assignment in found
+    ]
+
+
+def _searched(problem: Problem) -> list[Ints]:
     packed = repack(problem, int(problem.is_on.sum()))
     if packed is not None and _is_near_least(problem, packed):
-        return [packed, problem.home]
+        return [packed]
     return [problem.home, drain(problem)] + ([packed] if packed is not None else [])
 
 

@@ -1,4 +1,4 @@
-"""Which of two placements is better, in the operator's order: hosts (or watts), then bytes, then moves."""
+"""Which of two placements is better, in the operator's order: limits kept, hosts (or watts), bytes, moves."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import numpy as np
 
 from .power import expected_cpu_cores, host_watts
 from .problem import Flags, Ints, Problem
+from .relief import overload
 
-Cost = tuple[float, float, float]
+Cost = tuple[float, float, float, float]
 
 
 def cost_of(problem: Problem, assignment: Ints) -> Cost:
-    """Less is better. The first number is hosts left on, or watts under the policy's objective."""
+    """Less is better: overload, then hosts left on (or watts under that objective), GiB moved, units moved."""
     stays = hosts_staying_on(problem, assignment)
     moved = assignment != problem.home
     first = float(stays.sum())
     if problem.policy.objective == "watts":
         first = round(watts_of(problem, assignment, stays), 6)
-    return first, round(float(problem.copy_cost[moved].sum()), 6), float(moved.sum())
+    over = round(float(overload(problem, assignment)[problem.is_on].sum()), 6)
+    return over, first, round(float(problem.copy_cost[moved].sum()), 6), float(moved.sum())
 
 
 def hosts_staying_on(problem: Problem, assignment: Ints) -> Flags:

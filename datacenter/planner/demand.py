@@ -11,6 +11,7 @@ from .model import DataCenter, Host, Policy, Workload
 
 Matrix = NDArray[np.float64]
 UNLIMITED = 1e15
+PROMISED = "promised CPU"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def demand_of(data_center: DataCenter, policy: Policy) -> Demand:
         limit = np.where(capacity < UNLIMITED, capacity * (1.0 - getattr(policy, _HEADROOM[resource])), UNLIMITED)
         separate = resource == "cpu_cores" and policy.cpu_counting == "separate"
         if separate:
-            add(Dimension(resource, "promised CPU", unit), allocated, capacity)
+            add(Dimension(resource, PROMISED, unit), allocated, capacity)
             need = np.where(np.isnan(peak), allocated, peak)
         else:
             need = np.fmax(allocated, peak)
@@ -82,6 +83,23 @@ def demand_of(data_center: DataCenter, policy: Policy) -> Demand:
     if not dimensions:
         return Demand((), np.zeros((len(workloads), 0)), np.zeros((len(hosts), 0)))
     return Demand(tuple(dimensions), np.column_stack(needs), np.column_stack(limits))
+
+
+def needs_of(workload: Workload, policy: Policy, dimensions: tuple[Dimension, ...]) -> Matrix:
+    """One workload's row in those dimensions: the same numbers as `demand_of`, for one that is not in it."""
+    row = []
+    for dimension in dimensions:
+        resource = dimension.resource
+        allocated = float(_allocated((workload,), resource, policy)[0])
+        peak = float(_observed((workload,), resource)[0])
+        separate = resource == "cpu_cores" and policy.cpu_counting == "separate"
+        if separate and dimension.label == PROMISED:
+            row.append(allocated)
+            continue
+        need = (allocated if np.isnan(peak) else peak) if separate else float(np.fmax(allocated, peak))
+        hours = getattr(workload.profile, resource, ()) if workload.profile and dimension.hour is not None else ()
+        row.append(hours[dimension.hour] if hours and dimension.hour is not None else need)
+    return np.array(row)
 
 
 def _capacity(hosts: tuple[Host, ...], resource: str) -> Matrix:

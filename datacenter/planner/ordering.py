@@ -55,7 +55,7 @@ def order_moves(problem: Problem, goal: Ints) -> Ordered:
         if len(left) == len(pending) and not sequence.park_one(left):
             break
         pending = left
-    return Ordered(_moves_of(problem, sequence.steps), sequence.place, tuple(pending))
+    return Ordered(_moves_of(problem, sequence.steps, sequence.place), sequence.place, tuple(pending))
 
 
 class _Sequence:
@@ -158,7 +158,7 @@ def _longest_queues_first(problem: Problem, goal: Ints) -> list[int]:
     return sorted(units, key=lambda unit: (-max(leaving[int(problem.home[unit])], coming[int(goal[unit])]), unit))
 
 
-def _moves_of(problem: Problem, steps: list[_Step]) -> tuple[Move, ...]:
+def _moves_of(problem: Problem, steps: list[_Step], reached: Ints) -> tuple[Move, ...]:
     """The steps as moves of single workloads, with the earliest round each can run in."""
     ids: list[list[str]] = []
     waves: list[int] = []
@@ -166,6 +166,7 @@ def _moves_of(problem: Problem, steps: list[_Step]) -> tuple[Move, ...]:
     incoming: Counter[tuple[int, int]] = Counter()
     outgoing: Counter[tuple[int, int]] = Counter()
     hosts, policy = problem.hosts, problem.policy
+    busy = {int(host) for host in reached}
     for step in steps:
         earliest = 1 + max((waves[other] for other in step.after), default=0)
         wave = earliest
@@ -191,6 +192,8 @@ def _moves_of(problem: Problem, steps: list[_Step]) -> tuple[Move, ...]:
                     reason=(
                         f"waits on {hosts[step.target].label} until its own place is free"
                         if step.is_parking
+                        else f"to bring {source.label} within its limits"
+                        if step.source in busy
                         else f"to empty {source.label}"
                     ),
                     wave=wave,

@@ -45,6 +45,7 @@ class _Judge:
         self.workloads = {workload.id: workload for workload in data_center.workloads}
         self.start = {workload.id: workload.host for workload in data_center.workloads}
         self.found: list[Violation] = []
+        self.overloaded: set[str] = set()  # hosts over their limits before any move
         self.rules = list(data_center.rules)
         groups: dict[str, list[str]] = defaultdict(list)
         for workload in data_center.workloads:
@@ -99,6 +100,7 @@ class _Judge:
         for workload in self.data_center.workloads:
             if workload.host:
                 worst[workload.host] = worst.get(workload.host, 0.0) + needs[workload.id]
+        self.overloaded = {name for name, load in worst.items() if (load > limits[name]).any()}
         moves = {move.id: move for move in self.plan.moves}
         for move in self.plan.moves:
             load = worst.get(move.target, 0.0) + needs[move.workload]
@@ -224,7 +226,7 @@ class _Judge:
 
     def _reasons_are_given(self, on: set[str], after: dict[str, str]) -> None:
         saves = self.policy.objective == "watts" and self.plan.watts_after < self.plan.watts_before
-        if self.plan.moves and not self.plan.hosts_to_power_off and not saves:
+        if self.plan.moves and not self.plan.hosts_to_power_off and not saves and not self.overloaded:
             self._say(None, "useless", "The plan moves workloads and frees no host.")
         if {kept.host for kept in self.plan.hosts_kept} != on or not all(k.sentence for k in self.plan.hosts_kept):
             self._say(None, "reasons", "Not every host that stays on has its reason.")

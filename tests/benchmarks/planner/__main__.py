@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-LINES = ("consolidate", "pareto")
+LINES = ("consolidate", "pareto", "incremental")
 
 
 def main() -> int:

@@ -49,7 +49,7 @@ def least_moved_gib(data_center: DataCenter, kept: int) -> tuple[float, float]:
     total = sum(held.values())
     naive = total - sum(sorted(held.values(), reverse=True)[:kept])
     solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver.silent()
     chosen = [solver.addVariable(0, 1, -held[host.id]) for host in data_center.hosts]
     solver.addConstr(sum(chosen) == kept)
     for resource, ratio in (("memory_mib", 1.0), ("cpu_cores", 2.0)):

@@ -129,6 +129,18 @@ def test_the_warm_reserve_stays_on_empty() -> None:
     assert any("warm reserve" in kept.sentence for kept in result.hosts_kept)
 
 
+def test_an_overloaded_host_is_relieved_by_the_cheapest_move_even_if_none_is_freed() -> None:
+    data_center = world(
+        [host("h1", memory=4000), host("h2", memory=4000)],
+        [vm("a", "h1", memory=3000), vm("b", "h1", memory=1500), vm("c", "h2", memory=2000)],
+    )
+
+    result = plan(data_center, PLAIN)
+
+    assert result.placement_after == {"a": "h1", "b": "h2", "c": "h2"}
+    assert verify_plan(data_center, PLAIN, result) == []
+
+
 def test_an_overloaded_host_gets_nothing_and_is_named() -> None:
     data_center = world([host("h1", memory=2000), host("h2")], [vm("a", "h1", memory=3000), vm("b", "h2")])
 
