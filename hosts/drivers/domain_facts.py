@@ -61,7 +61,7 @@ def parse(xml: str) -> DomainFacts:
     domain = ElementTree.fromstring(xml)
     devices = domain.find("devices")
     devices = Element("devices") if devices is None else devices
-    generation, operation, labels = _generation_read(domain)
+    generation, operation, labels = _metadata_read(domain)
     boot_files = [domain.findtext(f"os/{tag}") for tag in ("kernel", "initrd", "dtb", "loader")]
     serial = devices.find("serial[@type='unix']/source")
     cpu = domain.find("cpu")
@@ -87,10 +87,11 @@ def parse(xml: str) -> DomainFacts:
     )
 
 
-def generation_read(xml: str) -> int | None:
-    """The generation in Stowage's own metadata element, as `virDomainGetMetadata` gives it."""
-    text = ElementTree.fromstring(xml).get("generation", "")
-    return int(text) if text.isdigit() else None
+def stamp_read(xml: str) -> tuple[int | None, str]:
+    """Generation and operation in Stowage's own metadata element, as `virDomainGetMetadata` gives it."""
+    element = ElementTree.fromstring(xml)
+    text = element.get("generation", "")
+    return (int(text) if text.isdigit() else None), element.get("operation", "")
 
 
 def _attribute(parent: Element, path: str, name: str) -> str | None:
@@ -107,13 +108,11 @@ def _memory_mib(domain: Element) -> int:
     return -(-int(element.text) * 1024 ** powers.get(unit, 1) // 1024**2)
 
 
-def _generation_read(domain: Element) -> tuple[int | None, str, dict[str, str]]:
+def _metadata_read(domain: Element) -> tuple[int | None, str, dict[str, str]]:
     element = domain.find(f"metadata/{{{NAMESPACE}}}workload")
     if element is None:
         return None, "", {}
-    labels = {
-        label.get("key", ""): label.get("value", "") for label in element.findall(f"{{{NAMESPACE}}}label")
-    }
+    labels = {label.get("key", ""): label.get("value", "") for label in element.findall(f"{{{NAMESPACE}}}label")}
     text = element.get("generation", "")
     return int(text) if text.isdigit() else None, element.get("operation", ""), labels
 

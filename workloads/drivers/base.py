@@ -22,6 +22,7 @@ class Location:
     reason: str = ""
     persistent: bool = False
     generation: int | None = None
+    operation: str = ""
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -187,6 +188,9 @@ class Volumes(Protocol):
 
     def pool_of(self, path: str) -> tuple[str, str] | None: ...
 
+    def refuse_existing(self, path: str) -> None:
+        """Raises Refused when there is a file at the path, or when it lies in no pool."""
+
     def target_prepare(self, disks: Iterable[DescribedDisk], folders: Iterable[str]) -> list[str]:
         """Ensures empty files for disks to be copied here, and the folders; the paths that this call made."""
 
@@ -217,8 +221,8 @@ class Containers(Protocol):
     def remove(self, uuid: str) -> None:
         """Ensures that it is gone; a running one is Refused."""
 
-    def fence(self, uuid: str) -> None:
-        """Ensures that it stays down: restart policy "no" first, then stopped."""
+    def fence(self, uuid: str) -> str:
+        """Ensures that it stays down: restart policy "no" first, then stopped. The policy that it had."""
 
     def restore_policy(self, uuid: str, restart_policy: str) -> None:
         """Undoes the policy part of `fence`."""

@@ -52,9 +52,17 @@ class DockerContainers:
             detail = _find(client, uuid)
         if detail is None:
             return Location(False)
-        generation = (detail["Config"].get("Labels") or {}).get("stowage.generation", "")
+        labels = detail["Config"].get("Labels") or {}
+        generation = labels.get("stowage.generation", "")
         state, reason = container_state(detail["State"])
-        return Location(True, state, reason, True, int(generation) if generation.isdigit() else None)
+        return Location(
+            True,
+            state,
+            reason,
+            True,
+            int(generation) if generation.isdigit() else None,
+            labels.get("stowage.operation", ""),
+        )
 
     def create(self, spec: ContainerSpec) -> str:
         with self._host.calls(f"create the container {spec.name}") as client:
@@ -102,11 +110,12 @@ class DockerContainers:
                     raise
             self._wait_gone(client, detail)
 
-    def fence(self, uuid: str) -> None:
+    def fence(self, uuid: str) -> str:
         with self._host.calls("fence the container") as client:
             detail = _find(client, uuid)
             if detail is None:
-                return
+                return "no"
+            policy = (detail["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no"
             # The policy first: "always" would bring the old copy back with the next start of the engine.
             client.update_container(detail["Id"], restart_policy={"Name": "no"})
             if _is_up(detail):
@@ -114,6 +123,7 @@ class DockerContainers:
             after = inspect(client, detail["Id"])
         if after is not None and _is_up(after):
             raise DriverError(f"The container {after['Name'].lstrip('/')} did not stop.")
+        return str(policy)
 
     def restore_policy(self, uuid: str, restart_policy: str) -> None:
         with self._host.calls("set the container's restart policy") as client:

@@ -44,7 +44,7 @@ class FakeMachines(FakeHypervisor):
             domain = self.host.domains.get(uuid)
             if domain is None:
                 return Location(False)
-            return Location(True, domain.state, domain.reason, domain.persistent, domain.generation)
+            return Location(True, domain.state, domain.reason, domain.persistent, domain.generation, domain.operation)
 
     def describe(self, uuid: str) -> VmDescription:
         with self.world.call(self.host, "vm.describe"):
@@ -238,15 +238,17 @@ class FakeVolumes:
         with self.world.call(self.host, "volume.remove"):
             self.host.files_for(disk.path).pop(disk.path, None)
 
+    def refuse_existing(self, path: str) -> None:
+        if path in self.host.files_for(path):
+            raise Refused(f"{self.host.name} already has a file {path}. Move it away first.")
+
     def target_prepare(self, disks: Iterable[DescribedDisk], folders: Iterable[str]) -> list[str]:
         with self.world.call(self.host, "volume.target_prepare"):
             created = []
             for disk in disks:
                 files = self.host.files_for(disk.path)
-                if disk.path in files and files[disk.path].content != "prepared":
-                    raise Refused(f"{self.host.name} already has a file {disk.path}. Move it away first.")
-                if disk.path not in files:
-                    files[disk.path] = FakeFile("prepared", disk.size_bytes)
+                self.refuse_existing(disk.path)
+                files[disk.path] = FakeFile("prepared", disk.size_bytes)
                 created.append(disk.path)
             return created
 
@@ -285,7 +287,14 @@ class FakeContainers(FakeEngine):
             container = self.host.containers.get(uuid)
             if container is None:
                 return Location(False)
-            return Location(True, container.state, container.reason, True, container.generation)
+            return Location(
+                True,
+                container.state,
+                container.reason,
+                True,
+                container.generation,
+                container.spec.get("operation", ""),
+            )
 
     def create(self, spec: ContainerSpec) -> str:
         with self.world.call(self.host, "container.create"):
@@ -331,12 +340,14 @@ class FakeContainers(FakeEngine):
             del self.host.containers[uuid]
             self.world.changed(self.host.name, uuid)
 
-    def fence(self, uuid: str) -> None:
+    def fence(self, uuid: str) -> str:
         with self.world.call(self.host, "container.fence"):
             container = self.host.containers.get(uuid)
-            if container:
-                container.restart_policy = "no"
-                self._stop(uuid)
+            if container is None:
+                return "no"
+            policy, container.restart_policy = container.restart_policy, "no"
+            self._stop(uuid)
+            return policy
 
     def restore_policy(self, uuid: str, restart_policy: str) -> None:
         with self.world.call(self.host, "container.restore_policy"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import libvirt
 
-from hosts.drivers.domain_facts import NAMESPACE, DomainFacts, generation_read, parse
+from hosts.drivers.domain_facts import NAMESPACE, DomainFacts, parse, stamp_read
 from hosts.drivers.domain_state import domain_state
 from hosts.drivers.libvirt_errors import is_code
 from hosts.drivers.libvirt_host import LibvirtHost
@@ -61,7 +61,7 @@ class LibvirtMachines:
                 return Location(False)
             try:
                 state, reason = domain_state(*domain.state())
-                return Location(True, state, reason, bool(domain.isPersistent()), _generation(domain))
+                return Location(True, state, reason, bool(domain.isPersistent()), *_stamp(domain))
             except libvirt.libvirtError as error:
                 if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                     return Location(False)
@@ -144,7 +144,7 @@ class LibvirtMachines:
     def resume(self, uuid: str, generation: int) -> None:
         with self._host.calls("resume the VM") as connection:
             domain = _require(connection, uuid)
-            stamped = _generation(domain)
+            stamped, _ = _stamp(domain)
             if stamped is not None and generation < stamped:
                 raise Refused(
                     f"The VM {domain.name()} has a newer owner; this order to resume it is stale.",
@@ -245,12 +245,12 @@ def _is_active(domain: libvirt.virDomain) -> bool:
         raise
 
 
-def _generation(domain: libvirt.virDomain) -> int | None:
+def _stamp(domain: libvirt.virDomain) -> tuple[int | None, str]:
     try:
-        return generation_read(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
+        return stamp_read(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
     except libvirt.libvirtError as error:
         if is_code(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
-            return None
+            return None, ""
         raise
 
 

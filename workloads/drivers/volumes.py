@@ -6,6 +6,7 @@ VM's uuid in its name was made by Stowage and may be deleted; any other is set a
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -87,6 +88,7 @@ class PoolVolumes:
 
     def remove(self, disk: DiskSpec, vm_uuid: str) -> None:
         self._pool_folder(disk.path)
+        _refuse_locked(disk.path)
         if vm_uuid in os.path.basename(disk.path):
             for path in (disk.path, f"{disk.path}.part"):
                 with suppress(FileNotFoundError):
@@ -116,6 +118,7 @@ class PoolVolumes:
                         os.rmdir(path)
                 else:
                     self._pool_folder(path)
+                    _refuse_locked(path)
                     os.unlink(path)
 
     def quarantine(self, paths: Iterable[str]) -> list[str]:
@@ -123,6 +126,7 @@ class PoolVolumes:
         for path in paths:
             self._pool_folder(path_check(path))
             if _is_file(path):
+                _refuse_locked(path)
                 aside = f"{path}.{int(time.time())}{LEFT_SUFFIX}"
                 os.rename(path, aside)
                 left.append(aside)
@@ -170,6 +174,22 @@ def _is_file(path: str) -> bool:
     if not stat.S_ISREG(status.st_mode):
         raise Refused("What lies at the disk's path is not a plain file.", path)
     return True
+
+
+def _refuse_locked(path: str) -> None:
+    """Refuses when some QEMU, here or on a host that shares the pool, holds its lock on the file.
+
+    QEMU locks single bytes of its images (docs/system/qemu-block-drivers, "Disk image file locking"); a lock on
+    the whole file conflicts with any of them.
+    """
+    with suppress(FileNotFoundError):
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("The disk is in use by a running VM; it was left as it is.", path) from None
+        finally:
+            os.close(handle)
 
 
 def _convert(source: str, source_format: str, target: str, target_format: str, running: Running | None) -> None:

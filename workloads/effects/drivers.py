@@ -1,0 +1,48 @@
+"""The drivers that workload effects use, made once for each process from the plane's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from hosts.drivers.docker_host import DockerHost
+    from hosts.drivers.libvirt_host import LibvirtHost
+    from hosts.plane.config import PlaneConfig
+    from hosts.plane.context import PlaneContext
+    from workloads.drivers.base import Containers, VirtualMachines, Volumes
+
+
+def machines(context: PlaneContext) -> VirtualMachines:
+    """The host's VMs, over a hypervisor that answers; raises Unreachable."""
+    hypervisor = cast("LibvirtHost", context.drivers.hypervisor)
+
+    def make(config: PlaneConfig) -> VirtualMachines:
+        from workloads.drivers.libvirt_vm import LibvirtMachines
+
+        limit_mib = config.declared.memory_mib if config.declared else None
+        return LibvirtMachines(hypervisor, memory_limit_mib=limit_mib)
+
+    return context.drivers.get("machines", make)
+
+
+def containers(context: PlaneContext) -> Containers:
+    """The host's containers, over an engine that answers; raises Unreachable."""
+    engine = cast("DockerHost", context.drivers.engine)
+
+    def make(config: PlaneConfig) -> Containers:
+        from workloads.drivers.docker_container import DockerContainers
+
+        return DockerContainers(engine)
+
+    return context.drivers.get("containers", make)
+
+
+def volumes(context: PlaneContext) -> Volumes:
+    """The files of the host's VMs."""
+
+    def make(config: PlaneConfig) -> Volumes:
+        from workloads.drivers.volumes import PoolVolumes
+
+        return PoolVolumes({pool.name: pool.path for pool in config.pools}, config.image_cache)
+
+    return context.drivers.get("volumes", make)

@@ -1,0 +1,142 @@
+"""Effects on VMs, apart from moving them (`workloads.effects.migrate`). Each is an "ensure"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hosts.errors import Invalid, Refused, StowageError
+from hosts.plane.context import PlaneContext
+from hosts.plane.effects import effect
+from hosts.plane.progress import Progress
+from workloads.drivers.base import Location
+from workloads.drivers.specs import DiskSpec, VmSpec, uuid_check
+from workloads.effects import migrate
+from workloads.effects.described import described
+from workloads.effects.disks_in_use import refuse_disks_in_use
+from workloads.effects.drivers import machines, volumes
+from workloads.effects.image import image_ready
+
+Data = dict[str, Any]
+
+
+@effect("vm.locate", lane="short", is_exclusive=False)
+def vm_locate(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    return machines(context).locate(uuid_check(arguments["uuid"])).to_data()
+
+
+@effect("vm.describe", lane="short", is_exclusive=False)
+def vm_describe(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    return described(context, uuid_check(arguments["uuid"])).to_data()
+
+
+@effect("vm.volumes_ensure", lane="long", brings_work=True)
+def vm_volumes_ensure(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: vm.volumes_remove. What this run made is removed again when it fails half-way."""
+    spec = VmSpec.from_data(arguments["spec"])
+    files = volumes(context)
+    made: list[DiskSpec] = []
+    try:
+        for disk in spec.disks:
+            image = image_ready(context, disk.image, progress) if disk.image else None
+            progress.update(f"making the disk {disk.target}", at_once=True)
+            if files.ensure(disk, spec.uuid, image, progress):
+                made.append(disk)
+    except StowageError:
+        for disk in made:
+            files.remove(disk, spec.uuid)
+        raise
+    return {"created": [disk.path for disk in made], "paths": [disk.path for disk in spec.disks]}
+
+
+@effect("vm.volumes_remove", lane="long")
+def vm_volumes_remove(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Deletes disks that Stowage made and sets others aside; refuses while a VM of this host has them."""
+    spec = arguments["spec"]
+    uuid = uuid_check(spec["uuid"])
+    disks = [DiskSpec.from_data(disk) for disk in spec.get("disks") or ()]
+    refuse_disks_in_use(context, [disk.path for disk in disks])
+    for disk in disks:
+        volumes(context).remove(disk, uuid)
+    return {}
+
+
+@effect("vm.define", lane="long", brings_work=True)
+def vm_define(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: vm.undefine with the operation's uuid, so that no other VM's definition is touched."""
+    spec = VmSpec.from_data(arguments["spec"])
+    _refuse_foreign_boot_files(context, spec)
+    accelerator = arguments.get("accelerator") or context.state.flag("accelerator") or "tcg"
+    if accelerator not in ("kvm", "tcg"):
+        raise Invalid(f"There is no accelerator {accelerator}.")
+    machines(context).define(spec, accelerator)
+    return {"accelerator": accelerator, "serial_log": spec.serial_log}
+
+
+@effect("vm.undefine", lane="long")
+def vm_undefine(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    uuid = uuid_check(arguments["uuid"])
+    operation = arguments.get("operation")
+    if operation and machines(context).locate(uuid).operation != operation:
+        return {"removed": False}
+    machines(context).undefine(uuid)
+    return {"removed": True}
+
+
+@effect("vm.start", lane="short", brings_work=True)
+def vm_start(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: vm.destroy."""
+    uuid = uuid_check(arguments["uuid"])
+    machines(context).start(uuid)
+    return _state(machines(context).locate(uuid))
+
+
+@effect("vm.stop", lane="short")
+def vm_stop(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    uuid = uuid_check(arguments["uuid"])
+    timeout_s = min(float(arguments.get("timeout_s", 30.0)), max(1.0, progress.remaining_s() - 5.0))
+    machines(context).stop(uuid, force=bool(arguments.get("force")), timeout_s=timeout_s)
+    return _state(machines(context).locate(uuid))
+
+
+@effect("vm.destroy", lane="short")
+def vm_destroy(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    uuid = uuid_check(arguments["uuid"])
+    machines(context).destroy(uuid)
+    return _state(machines(context).locate(uuid))
+
+
+@effect("vm.pause", lane="short")
+def vm_pause(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    uuid = uuid_check(arguments["uuid"])
+    machines(context).pause(uuid)
+    return _state(machines(context).locate(uuid))
+
+
+@effect("vm.resume", lane="short")
+def vm_resume(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Lets a VM that arrived paused run; forward only, for from here the guest writes to its disks."""
+    uuid = uuid_check(arguments["uuid"])
+    machines(context).resume(uuid, int(arguments["generation"]))
+    for disk in machines(context).describe(uuid).disks:
+        context.state.flag_set(migrate.prepared_flag(disk.path), None)
+    return _state(machines(context).locate(uuid))
+
+
+@effect("vm.stamp", lane="short")
+def vm_stamp(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    uuid = uuid_check(arguments["uuid"])
+    operation = uuid_check(arguments["operation"]) if arguments.get("operation") else ""
+    machines(context).stamp(uuid, int(arguments["generation"]), operation)
+    return {}
+
+
+def _state(location: Location) -> Data:
+    return {"state": location.state, "reason": location.reason}
+
+
+def _refuse_foreign_boot_files(context: PlaneContext, spec: VmSpec) -> None:
+    """A kernel or initrd from outside the pools could carry any file of the host into a guest."""
+    roots = [context.config.image_cache, *(pool.path for pool in context.config.pools)]
+    for path in (spec.kernel, spec.initrd):
+        if path and not any(path.startswith(root.rstrip("/") + "/") for root in roots):
+            raise Refused("A kernel or initrd must lie in one of the host's pools or its image cache.", path)
