@@ -45,7 +45,7 @@ GUEST_PACKAGES = ("mmdebstrap", "e2fsprogs")
 BY_COMMAND = {"nodejs": "node", "npm": "npm", "chromium": "chromium"}
 
 POLICY = Path("/usr/sbin/policy-rc.d")
-_POLICY_TEXT = "#!/bin/sh\n# Put here by Stowage's set-up, for as long as it installs packages: start nothing.\nexit 101\n"
+_POLICY_TEXT = "#!/bin/sh\n# Stowage's, for as long as it installs packages: start nothing.\nexit 101\n"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def packages_missing(wanted: tuple[str, ...]) -> list[str]:
 
 def missing_in(listing: str, wanted: tuple[str, ...], present_by_command: set[str]) -> list[str]:
     """The wanted packages that neither the listing (`name status` lines) nor a command shows as installed."""
-    installed = {name for name, _, status in (line.partition(" ") for line in listing.splitlines()) if status == "installed"}
+    rows = (line.partition(" ") for line in listing.splitlines())
+    installed = {name for name, _, status in rows if status == "installed"}
     return [name for name in dict.fromkeys(wanted) if name not in installed | present_by_command]
 
 

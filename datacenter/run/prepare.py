@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     owner = checkout_owner()
     make_notes_folder(notes, owner)
     if not asked.no_packages:
-        wanted = packages.BASE_PACKAGES + ("nodejs", "npm")
+        wanted = (*packages.BASE_PACKAGES, "nodejs", "npm")
         wanted += packages.LAB_PACKAGES if asked.lab else ()
         wanted += packages.TEST_PACKAGES if asked.tests else ()
         wanted += packages.GUEST_PACKAGES if asked.guest else ()
@@ -101,8 +101,7 @@ def prepare_packages(wanted: tuple[str, ...], notes: Path) -> None:
         packages.packages_install(missing, root, notes)
     except subprocess.CalledProcessError as error:
         raise SetupFailed(
-            "Installing Debian packages failed, see above. Mend it with `apt-get`, or just run the same "
-            "command again."
+            "Installing Debian packages failed, see above. Mend it with `apt-get`, or just run the same command again."
         ) from error
 
 
