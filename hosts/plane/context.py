@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CLOCK_LEAD = "clock_lead_s"
+
 
 class Sink(Protocol):
     """Where reports and progress go; neither call may block or raise."""
@@ -33,9 +35,7 @@ class Control(Protocol):
 
     def secret(self, path: str) -> str: ...
 
-    def image_fetch(
-        self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Any = None
-    ) -> None: ...
+    def image_fetch(self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Any = None) -> None: ...
 
 
 class Drivers:
@@ -73,7 +73,7 @@ class Drivers:
 
     @property
     def netlink(self) -> Any:
-        """The host's links (`hosts.drivers.netlink`)."""
+        """The module `hosts.drivers.netlink`, or what stands for it: list_links, bridge_ensure, LinkWatch ..."""
         return self.get("netlink", _netlink_make)
 
     def bmc(self, url: str, system: str, username: str, password: str) -> Bmc:
@@ -92,6 +92,20 @@ class PlaneContext:
     control: Control
     sink: Sink
     clock: Callable[[], float] = time.time
+    # Between two readings of a BMC: a state counts when it was read twice.
+    power_poll_s: float = 1.0
+
+
+def state_open(config: PlaneConfig) -> tuple[StateFile, Locks, Callable[[], float]]:
+    """The plane's state file, locks, and clock: the control plane's time, as the state file last heard of it."""
+    directory = Path(config.state_dir)
+    state = StateFile(directory / "state.sqlite3")
+    return state, Locks(directory / "locks"), clock_of(state)
+
+
+def clock_of(state: StateFile) -> Callable[[], float]:
+    """The control plane's time in epoch seconds, as far as the state file knows."""
+    return lambda: time.time() + float(state.flag(CLOCK_LEAD) or 0.0)
 
 
 @dataclass
@@ -132,6 +146,7 @@ def context_for_trial(
         control=control or _NoControl(),
         sink=sink or ListSink(),
         clock=clock,
+        power_poll_s=0.01,
     )
 
 
@@ -141,9 +156,7 @@ class _NoControl:
     def secret(self, path: str) -> str:
         raise LookupError(f"no secret at {path} in this trial")
 
-    def image_fetch(
-        self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Any = None
-    ) -> None:
+    def image_fetch(self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Any = None) -> None:
         raise LookupError(f"no image {image} in this trial")
 
 
@@ -164,9 +177,9 @@ def _engine_make(config: PlaneConfig) -> ContainerEngine:
 
 
 def _netlink_make(config: PlaneConfig) -> Any:
-    from hosts.drivers.netlink import HostLinks
+    from hosts.drivers import netlink
 
-    return HostLinks()
+    return netlink
 
 
 def _bmc_make(url: str, system: str, username: str, password: str) -> Bmc:

@@ -74,9 +74,7 @@ class ControlClient:
     def close(self) -> None:
         self._client.close()
 
-    def _image_continue(
-        self, image: str, sha256: str, size_bytes: int, part: Path, progress: Progress | None
-    ) -> None:
+    def _image_continue(self, image: str, sha256: str, size_bytes: int, part: Path, progress: Progress | None) -> None:
         have = part.stat().st_size if part.exists() else 0
         if have > size_bytes:
             part.unlink()
@@ -125,6 +123,17 @@ class ControlClient:
             raise Unreachable("The control plane cannot be reached.", repr(error)) from error
         _check(response)
         return response
+
+
+def token_read(path: str) -> str:
+    """The plane's token; raises Refused with the reason when there is none yet."""
+    try:
+        token = Path(path).read_text().strip()
+    except OSError as error:
+        raise Refused(f"The token file {path} cannot be read: {error.strerror}.") from error
+    if not token:
+        raise Refused(f"The token file {path} is empty.")
+    return token
 
 
 def _check(response: httpx.Response) -> None:

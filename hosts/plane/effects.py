@@ -170,9 +170,7 @@ def _run(context: PlaneContext, command: Data) -> Data:
     key = step_key(command)
     progress = Progress(
         lambda word: _progress_send(context, command, word, context.state.attempt_of(key)),
-        lambda: (
-            command["direction"] == "do" and context.state.is_aborted(command["operation"], command["step"])
-        ),
+        lambda: command["direction"] == "do" and context.state.is_aborted(command["operation"], command["step"]),
         timeout_s=command["timeout_s"],
     )
     started_at = time.monotonic()
@@ -223,9 +221,7 @@ def _subject_hold(context: PlaneContext, held: ExitStack, name: str, progress: P
         _waiters.release()
 
 
-def _report(
-    context: PlaneContext, command: Data, state: str, output: Data, error: StowageError | None
-) -> Data:
+def _report(context: PlaneContext, command: Data, state: str, output: Data, error: StowageError | None) -> Data:
     return {
         "operation": command["operation"],
         "step": command["step"],

@@ -96,6 +96,14 @@ class Progress:
             raise Refused("The step was cancelled while it ran.")
         raise TimedOut(f"The step did not end within its {self._timeout_s:.0f} seconds.")
 
+    def wait(self, seconds: float) -> None:
+        """Sleeps that long, or until the step should stop; then raises as `check` does."""
+        until = min(time.monotonic() + seconds, self._ends_at)
+        while (left_s := until - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left_s, 0.2))
+        self.check()
+
     def remaining_s(self) -> float:
         """Seconds until the step's time is up; negative afterwards."""
         return self._ends_at - time.monotonic()

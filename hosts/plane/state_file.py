@@ -57,9 +57,7 @@ class StateFile:
     `durable=False` gives up the fsync at each commit, for tests alone.
     """
 
-    def __init__(
-        self, path: str | Path, *, clock: Callable[[], float] = time.time, durable: bool = True
-    ) -> None:
+    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time, durable: bool = True) -> None:
         self.path = Path(path)
         self._clock = clock
         self._durable = durable
@@ -84,20 +82,14 @@ class StateFile:
         return True
 
     def generation_highest(self, subject: str) -> int | None:
-        row = (
-            self._connection()
-            .execute("SELECT generation FROM generation WHERE subject = ?", (subject,))
-            .fetchone()
-        )
+        row = self._connection().execute("SELECT generation FROM generation WHERE subject = ?", (subject,)).fetchone()
         return row[0] if row else None
 
     # --- steps
 
     def step(self, key: str) -> Step | None:
         row = (
-            self._connection()
-            .execute("SELECT key, state, attempt, report FROM step WHERE key = ?", (key,))
-            .fetchone()
+            self._connection().execute("SELECT key, state, attempt, report FROM step WHERE key = ?", (key,)).fetchone()
         )
         return Step(row[0], row[1], row[2], json.loads(row[3]) if row[3] else None) if row else None
 

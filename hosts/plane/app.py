@@ -1,0 +1,43 @@
+"""The host plane's Celery app: its own, with no Django behind it and no result backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+
+# The same in every app on the broker: the shortest value of all would rule. Source: Celery's Redis page.
+VISIBILITY_TIMEOUT_S = 3600
+PUBLISH_TIMEOUT_S = 3.0
+
+SETTINGS: dict[str, Any] = {
+    "accept_content": ["json"],
+    "task_serializer": "json",
+    "result_accept_content": ["json"],
+    "result_backend": None,
+    "task_ignore_result": True,
+    # The control plane's journal and sweep recover a lost message; a late ack would only run steps twice at
+    # once (pitfalls.md M23).
+    "task_acks_late": False,
+    "worker_prefetch_multiplier": 1,
+    "worker_disable_prefetch": True,
+    "worker_soft_shutdown_timeout": 30,
+    # Anyone who may write to the broker could command a worker through it.
+    "worker_enable_remote_control": False,
+    "worker_send_task_events": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {"visibility_timeout": VISIBILITY_TIMEOUT_S, "socket_keepalive": True},
+}
+
+
+def make_app(broker_url: str) -> Celery:
+    """The app for consuming from, and sending to, the broker at `broker_url`.
+
+    Without fixups: `DJANGO_SETTINGS_MODULE`, should the environment have it, is of no meaning here.
+    """
+    app = Celery("stowage.plane", broker=broker_url, fixups=set(), set_as_current=False)
+    app.conf.update(SETTINGS)
+    return app

@@ -1,0 +1,64 @@
+"""One lane: a Celery worker of this plane on one queue, in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Celery
+
+from hosts.plane import effects
+from hosts.plane.app import make_app
+from hosts.plane.config import PlaneConfig
+from hosts.plane.context import Drivers, PlaneContext, state_open
+from hosts.plane.control_client import ControlClient, token_read
+from hosts.plane.reports import Publisher
+
+log = logging.getLogger(__name__)
+
+THREADS = 4
+
+
+def lane_run(config: PlaneConfig, lane: str, broker_url: str, effect_modules: list[str]) -> int:
+    """Works on the lane's queue until SIGTERM; gives the process's exit status. For the main thread alone."""
+    effects.effects_load(effect_modules)
+    app = make_app(broker_url)
+    state, locks, clock = state_open(config)
+    publisher = Publisher(app, state).start()
+    context = PlaneContext(
+        config=config,
+        state=state,
+        locks=locks,
+        drivers=Drivers(config),
+        control=ControlClient(config.control_url, lambda: token_read(config.token_file)),
+        sink=publisher,
+        clock=clock,
+    )
+    tasks_register(app, context)
+    log.info("The lane %s knows %s", config.queue(lane), ", ".join(effects.effect_names()))
+    worker = app.Worker(
+        hostname=f"{lane}@{config.name}",
+        pool="threads",
+        concurrency=THREADS,
+        queues=[config.queue(lane)],
+        loglevel="WARNING",
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    worker.start()
+    publisher.stop()
+    return int(worker.exitcode or 0)
+
+
+def tasks_register(app: Celery, context: PlaneContext) -> None:
+    """Puts the two tasks of a lane on the app."""
+
+    @app.task(name="hosts.effect")
+    def hosts_effect(command: dict[str, Any]) -> None:
+        effects.execute(context, command)
+
+    @app.task(name="hosts.abort")
+    def hosts_abort(command: dict[str, Any]) -> None:
+        effects.abort(context, command)

@@ -1,0 +1,80 @@
+"""The full observed state of the host, as one message: what runs, which links and pools there are.
+
+Always everything: an event only makes the next message come sooner. Source: pitfalls.md, rule 2.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hosts.errors import StowageError
+from hosts.plane.config import PlaneConfig
+from hosts.plane.half import HalfState
+from hosts.plane.identity import boot_id, machine_id
+from hosts.plane.pools import Pool, disks_place, pools_read
+from hosts.plane.state_file import StateFile
+
+log = logging.getLogger(__name__)
+
+SEQUENCE = "observation_sequence"
+
+
+class Observer:
+    """Puts observations together; `links` gives the host's links as data."""
+
+    def __init__(
+        self,
+        config: PlaneConfig,
+        state: StateFile,
+        links: Callable[[], list[dict[str, Any]]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._links = links
+        self._clock = clock
+        self._machine_id = machine_id(config)
+        self._boot_id = boot_id(config)
+        self._last_links: list[dict[str, Any]] = []
+
+    def observe(self, hypervisor: HalfState, engine: HalfState) -> dict[str, Any]:
+        """The observation with the next sequence number."""
+        at = self._clock()
+        pools = pools_read(self._config)
+        workloads = [
+            disks_place(workload, pools).to_data()
+            for half in (hypervisor, engine)
+            if half.ok
+            for workload in half.reading.workloads
+        ]
+        return {
+            "host": self._config.name,
+            "at": at,
+            "sequence": self._state.sequence_next(SEQUENCE),
+            "boot_id": self._boot_id,
+            "machine_id": self._machine_id,
+            "hypervisor": _half_data(hypervisor),
+            "engine": _half_data(engine),
+            "workloads": workloads,
+            "links": self._links_read(),
+            "pools": [_pool_data(pool) for pool in pools],
+        }
+
+    def _links_read(self) -> list[dict[str, Any]]:
+        """The links; those of the last time when the kernel's socket fails for once."""
+        try:
+            self._last_links = self._links()
+        except StowageError as error:
+            log.warning("%s %s", error.message, error.detail)
+        return self._last_links
+
+
+def _half_data(half: HalfState) -> dict[str, Any]:
+    return {"ok": half.ok, "sentence": half.sentence}
+
+
+def _pool_data(pool: Pool) -> dict[str, Any]:
+    return pool.to_data()

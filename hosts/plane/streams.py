@@ -1,0 +1,110 @@
+"""Samples and observations on their way to Redis: kept while it is away, bounded, delivered later in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = logging.getLogger(__name__)
+
+SAMPLES = "stowage.samples"
+OBSERVED = "stowage.observed"
+SAMPLES_KEPT = 100_000
+OBSERVED_KEPT = 5_000
+WAITING_SAMPLES = 720  # an hour of them; the oldest go first
+TIMEOUT_S = 3.0
+
+
+class Feed:
+    """Takes samples and observations from any thread; `run` sends them from one of its own.
+
+    Of the observations only the newest waits: each is the whole truth. Samples carry their own time, so all of
+    them do, up to an hour's.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis.Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=30,
+        )
+        self._lock = threading.Lock()
+        self._samples: deque[dict[str, Any]] = deque(maxlen=WAITING_SAMPLES)
+        self._observation: dict[str, Any] | None = None
+        self._wake = threading.Event()
+        self._was_down = False
+
+    def sample_put(self, sample: dict[str, Any]) -> None:
+        with self._lock:
+            self._samples.append(sample)
+        self._wake.set()
+
+    def observation_put(self, observation: dict[str, Any]) -> None:
+        with self._lock:
+            self._observation = observation
+        self._wake.set()
+
+    def waiting(self) -> int:
+        """How many samples and observations wait."""
+        with self._lock:
+            return len(self._samples) + (self._observation is not None)
+
+    def run(self, stop: threading.Event) -> None:
+        """Sends whatever comes until `stop`; after a failure it waits a second."""
+        while not stop.is_set():
+            self._wake.wait(0.5)
+            if self._wake.is_set():
+                self._wake.clear()
+                if not self.flush():
+                    self._wake.set()
+                    stop.wait(1.0)
+        self._redis.close()
+
+    def flush(self) -> bool:
+        """Whether everything that waited went; the observation first, it is what people look at."""
+        try:
+            self._flush_observation()
+            while self._flush_one_sample():
+                pass
+        except (redis.RedisError, OSError) as error:
+            if not self._was_down:
+                log.warning("Redis cannot be reached; samples are kept: %s", error)
+            self._was_down = True
+            return False
+        if self._was_down:
+            log.info("Redis is back.")
+        self._was_down = False
+        return True
+
+    def _flush_observation(self) -> None:
+        with self._lock:
+            observation = self._observation
+        if observation is None:
+            return
+        self._add(OBSERVED, observation, OBSERVED_KEPT)
+        with self._lock:
+            if self._observation is observation:
+                self._observation = None
+
+    def _flush_one_sample(self) -> bool:
+        with self._lock:
+            sample = self._samples[0] if self._samples else None
+        if sample is None:
+            return False
+        self._add(SAMPLES, sample, SAMPLES_KEPT)
+        with self._lock:
+            if self._samples and self._samples[0] is sample:
+                self._samples.popleft()
+        return True
+
+    def _add(self, stream: str, data: dict[str, Any], kept: int) -> None:
+        self._redis.xadd(stream, {"data": json.dumps(data)}, maxlen=kept, approximate=True)

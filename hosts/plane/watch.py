@@ -1,0 +1,159 @@
+"""The host under watch: samples and observations every five seconds, and an observation soon after each event."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hosts.drivers.base import Watch
+from hosts.errors import StowageError, Unreachable
+from hosts.plane.config import PlaneConfig
+from hosts.plane.context import Drivers, clock_of
+from hosts.plane.half import DEBOUNCE_S, Half, HalfDriver
+from hosts.plane.machine import capacity, disk_used_gib, machine_find
+from hosts.plane.observer import Observer
+from hosts.plane.sampler import Sampler
+from hosts.plane.state_file import StateFile
+from hosts.plane.streams import Feed
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 5.0
+# How long a beat waits for both halves; a slower one shows in the next message.
+PATIENCE_S = 1.0
+
+
+class HostWatch:
+    """Everything that hostd's parent process watches, on its own threads."""
+
+    def __init__(
+        self,
+        config: PlaneConfig,
+        state: StateFile,
+        broker_url: str,
+        *,
+        drivers: Drivers | None = None,
+        feed: Feed | None = None,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._config = config
+        self._drivers = drivers or Drivers(config)
+        self._interval_s = interval_s
+        self._feed = feed or Feed(broker_url)
+        self._observe_at: float | None = None
+        self._wake = threading.Condition()
+        self._hypervisor = Half(hypervisor_half(config, self._drivers), self._observe_soon)
+        self._engine = Half(engine_half(config, self._drivers), self._observe_soon)
+        clock = clock_of(state)
+        self._observer = Observer(config, state, self._links, clock)
+        self._sampler = Sampler(
+            config.name,
+            machine_find(config),
+            lambda: capacity(config),
+            lambda: disk_used_gib(config),
+            clock,
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        for name, run in (
+            ("hypervisor", self._hypervisor.run),
+            ("engine", self._engine.run),
+            ("feed", self._feed.run),
+        ):
+            threading.Thread(target=run, args=(stop,), name=name, daemon=True).start()
+        links = self._links_watch()
+        beat_at = time.monotonic()
+        while not stop.is_set():
+            if time.monotonic() >= beat_at:
+                beat_at = max(beat_at + self._interval_s, time.monotonic())
+                self._guarded(self._beat)
+            elif self._observe_is_due():
+                self._guarded(self._observe)
+            self._wait(beat_at)
+        if links is not None:
+            links.close()
+
+    def _beat(self) -> None:
+        """A sample and an observation, from readings asked for now."""
+        asked = [
+            threading.Thread(target=half.read_within, args=(PATIENCE_S,), daemon=True)
+            for half in (self._hypervisor, self._engine)
+        ]
+        for thread in asked:
+            thread.start()
+        for thread in asked:
+            thread.join(PATIENCE_S + 0.5)
+        self._observe()
+        sample = self._sampler.sample(
+            {"hypervisor": self._hypervisor.state(), "container engine": self._engine.state()}
+        )
+        if sample is not None:
+            self._feed.sample_put(sample)
+
+    def _observe(self) -> None:
+        with self._wake:
+            self._observe_at = None
+        self._feed.observation_put(self._observer.observe(self._hypervisor.state(), self._engine.state()))
+
+    def _guarded(self, beat: Callable[[], None]) -> None:
+        try:
+            beat()
+        except Exception:  # an edge: one bad reading must not end the watch for ever
+            log.exception("A beat failed")
+
+    def _observe_soon(self, delay_s: float = 0.0) -> None:
+        with self._wake:
+            at = time.monotonic() + delay_s
+            self._observe_at = at if self._observe_at is None else min(at, self._observe_at)
+            self._wake.notify_all()
+
+    def _observe_is_due(self) -> bool:
+        with self._wake:
+            return self._observe_at is not None and self._observe_at <= time.monotonic()
+
+    def _wait(self, beat_at: float) -> None:
+        with self._wake:
+            due = [beat_at] + ([self._observe_at] if self._observe_at is not None else [])
+            self._wake.wait(max(0.0, min(min(due) - time.monotonic(), 0.5)))
+
+    def _links(self) -> list[dict[str, Any]]:
+        return [link.to_data() for link in self._drivers.netlink.list_links()]
+
+    def _links_watch(self) -> Watch | None:
+        try:
+            return self._drivers.netlink.LinkWatch(lambda _: self._observe_soon(DEBOUNCE_S))
+        except StowageError as error:
+            log.warning("Links are read every %.0f s only: %s", self._interval_s, error.message)
+            return None
+
+
+def hypervisor_half(config: PlaneConfig, drivers: Drivers) -> HalfDriver:
+    if not config.libvirt_uri:
+        return _absent("hypervisor", "This host has no hypervisor.")
+    return HalfDriver(
+        "hypervisor",
+        lambda: drivers.hypervisor.list_domains(),
+        lambda: drivers.hypervisor.domain_counters(),
+        lambda on_change: drivers.hypervisor.watch(on_change),
+    )
+
+
+def engine_half(config: PlaneConfig, drivers: Drivers) -> HalfDriver:
+    if not config.docker_url:
+        return _absent("container engine", "This host has no container engine.")
+    return HalfDriver(
+        "container engine",
+        lambda: drivers.engine.list_containers(),
+        lambda: drivers.engine.container_counters(),
+        lambda on_change: drivers.engine.watch(on_change),
+    )
+
+
+def _absent(name: str, sentence: str) -> HalfDriver:
+    def refuse(*_: object) -> Any:
+        raise Unreachable(sentence)
+
+    return HalfDriver(name, refuse, refuse, refuse)
