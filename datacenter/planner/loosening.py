@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
+from .bounds import must_stay_on
 from .consolidation import best_assignment
 from .cost import hosts_staying_on
 from .model import DataCenter, Policy, Workload
+from .packing import Packing
 from .problem import problem_of
 from .validation import check_input
 
@@ -41,10 +45,16 @@ def smallest_change(data_center: DataCenter, policy: Policy, host_id: str, tries
 
 
 def _frees(data_center: DataCenter, policy: Policy, host_id: str) -> bool:
+    """Whether the best plan switches it off, or it alone could be emptied as things are."""
     problem = problem_of(data_center, policy)
-    stays = hosts_staying_on(problem, best_assignment(problem))
     row = next(row for row, host in enumerate(problem.hosts) if host.id == host_id)
-    return bool(problem.is_on[row]) and not stays[row]
+    if not problem.is_on[row] or must_stay_on(problem)[row]:
+        return False
+    packing = Packing(problem, problem.home, np.flatnonzero(problem.is_open))
+    units = np.flatnonzero(problem.home == row)
+    if packing.try_empty(row, units[np.argsort(-packing.weight[units], kind="stable")]):
+        return not hosts_staying_on(problem, packing.assignment)[row]
+    return not hosts_staying_on(problem, best_assignment(problem))[row]
 
 
 def _changes(data_center: DataCenter, policy: Policy, host_id: str) -> Iterator[tuple[Change, DataCenter, Policy]]:

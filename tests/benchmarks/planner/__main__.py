@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-LINES = ("consolidate", "pareto", "incremental")
+LINES = ("consolidate", "pareto", "incremental", "everything")
 
 
 def main() -> int:
