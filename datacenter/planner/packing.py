@@ -23,7 +23,6 @@ class Packing:
         self.free = np.ascontiguousarray(problem.free_under(assignment)[receivers].T)
         self.slack = problem.scale @ self.free
         self.weight = problem.need @ problem.scale
-        self.inverse_square = 1.0 / np.maximum(problem.limits.mean(axis=0), 1e-12) ** 2
         self.allowed = problem.allowed[:, receivers]
         self.is_closed = np.zeros(len(receivers), dtype=bool)
 
@@ -64,7 +63,7 @@ class Packing:
         fits = self.candidates(unit)
         if not fits.any():
             return -1
-        score = (self.problem.need[unit] * self.inverse_square) @ self.free
+        score = (self.problem.need[unit] * self.problem.alignment) @ self.free
         return int(self.receivers[np.where(fits, score, -np.inf).argmax()])
 
     def worst_fit(self, unit: int) -> int:

@@ -53,6 +53,7 @@ class Problem:
     rule_values: tuple[Rule, ...]
     rules: Rules
     need: Floats  # [units x dimensions]
+    alignment: Floats  # weights of the dot product that keeps the dimensions of a host in step
     scale: Floats  # weight of one unit of each dimension in scores: scarcer weighs more
     group: Ints  # unit -> row of `allowed`
     allowed: Flags  # [distinct requirements x hosts]: compatible and taking new work
@@ -116,7 +117,8 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
     fixed |= (home >= 0) & ~is_on[home]
     typical = np.maximum(limits.mean(axis=0) if len(hosts) else np.ones(limits.shape[1]), 1e-12)
     pressure = need.sum(axis=0) / np.maximum(limits.sum(axis=0), 1e-12)
-    scale = pressure / typical
+    share = _share_of_resource(demand.dimensions)
+    scale = pressure / typical * share
     return Problem(
         data_center,
         policy,
@@ -132,10 +134,17 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
         rule_values,
         rules,
         need,
+        share / typical**2,
         scale,
         group,
         allowed,
     )
+
+
+def _share_of_resource(dimensions: tuple[Dimension, ...]) -> Floats:
+    """One by dimension, divided among the hours of a resource: 168 hours weigh as much as one number."""
+    names = [dimension.label for dimension in dimensions]
+    return np.array([1.0 / names.count(name) for name in names])
 
 
 def _compatibility(data_center: DataCenter, units: list[tuple[int, ...]], is_open: Flags) -> tuple[Ints, Flags]:
