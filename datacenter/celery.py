@@ -14,6 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "datacenter.settings")
 from django.conf import settings
 
 app = Celery("stowage")
+# "Current" counts for this thread alone; requests and tasks run in threads, where `current_app` would
+# otherwise be Celery's empty default, which talks to an AMQP broker on localhost.
+app.set_default()
 app.conf.update(
     broker_url=settings.REDIS_URL,
     accept_content=["json"],
