@@ -45,6 +45,8 @@ class PlaneConfig:
     pools: tuple[PoolPlace, ...] = field(default_factory=tuple)
     image_cache: str = "/var/lib/stowage/images"
     run_dir: str = "/run/stowage"
+    # A Linux kernel for the trial of KVM, where /boot has none.
+    probe_kernel: str = ""
 
     def queue(self, lane: str) -> str:
         """The Celery queue of a lane: "short" and "long" of a host, "site" of a site."""
