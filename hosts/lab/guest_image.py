@@ -156,7 +156,7 @@ def modules_in_order(folder: Path) -> dict[str, bytes]:
         content = found[name].read_bytes()
         listed = re.search(rb"\0depends=([^\0]*)\0", content)
         for needed in listed.group(1).decode().split(",") if listed else []:
-            add(needed)
+            add(needed.replace("-", "_"))
         ordered[name] = content
 
     for name in MODULES:

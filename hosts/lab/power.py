@@ -63,7 +63,7 @@ class PowerSwitches:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
-        threading.Thread(target=self._server.serve_forever, name="power", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="power", daemon=True).start()
 
     def stop(self) -> None:
         self._server.shutdown()
