@@ -23,6 +23,8 @@ from hosts.units import MIB
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
+LABEL_PREFIX = "stowage."
+STAMP_LABELS = ("stowage.uuid", "stowage.generation", "stowage.operation")
 # 130, 137, 143: ended by an interrupt, a kill or a stop, which somebody asked for.
 _ASKED_TO_END = (0, 130, 137, 143)
 _STATES: dict[str, WorkloadState] = {
@@ -184,7 +186,7 @@ def observed(detail: dict[str, Any]) -> ObservedWorkload:
         autostart=policy in ("always", "unless-stopped"),
         image=config.get("Image"),
         engine_id=detail["Id"],
-        labels={key: value for key, value in labels.items() if not key.startswith("stowage.")},
+        labels=own_labels(labels),
         restart_policy=policy,
         ports=tuple(ports(limits)),
         command=tuple(config.get("Cmd") or ()),
@@ -192,6 +194,11 @@ def observed(detail: dict[str, Any]) -> ObservedWorkload:
         generation=int(generation) if generation.isdigit() else None,
         managed="stowage.uuid" in labels,
     )
+
+
+def own_labels(labels: dict[str, str]) -> dict[str, str]:
+    """The labels that describe the workload: without our stamp, and "stowage.pinned" is "pinned"."""
+    return {key.removeprefix(LABEL_PREFIX): value for key, value in labels.items() if key not in STAMP_LABELS}
 
 
 def cpu_cores(limits: dict[str, Any]) -> float:

@@ -15,7 +15,7 @@ import docker
 
 from hosts.drivers.base import container_uuid
 from hosts.drivers.docker_errors import ENGINE_ERRORS, status_of
-from hosts.drivers.docker_host import DockerHost, container_state, inspect, ports
+from hosts.drivers.docker_host import LABEL_PREFIX, DockerHost, container_state, inspect, ports
 from hosts.errors import DriverError, NotFound, Refused, Rejected, TimedOut
 from hosts.units import MIB
 from workloads.drivers import docker_images
@@ -180,7 +180,8 @@ class DockerContainers:
 
     @staticmethod
     def _create(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
-        labels = dict(spec.labels) | {
+        # A label of ours is a plain word ("pinned"); the engine's world knows labels by dotted names.
+        labels = {k if "." in k else LABEL_PREFIX + k: v for k, v in spec.labels.items()} | {
             "stowage.uuid": spec.uuid,
             "stowage.generation": str(spec.generation),
             "stowage.operation": spec.operation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hosts.drivers.base import container_uuid
-from hosts.drivers.docker_host import cpu_cores, ports
+from hosts.drivers.docker_host import cpu_cores, own_labels, ports
 from hosts.errors import Refused
 from hosts.units import bytes_to_mib
 from workloads.drivers.specs import ContainerSpec
@@ -25,7 +25,6 @@ def spec_of(detail: dict[str, Any], image: dict[str, Any]) -> ContainerSpec:
     image_labels = image_config.get("Labels") or {}
     entrypoint = config.get("Entrypoint")
     same_entrypoint = (entrypoint or None) == (image_config.get("Entrypoint") or None)
-    own_labels = {k: v for k, v in labels.items() if not k.startswith("stowage.") and image_labels.get(k) != v}
     return ContainerSpec.from_data(
         {
             "uuid": container_uuid(detail["Id"], labels),
@@ -40,7 +39,7 @@ def spec_of(detail: dict[str, Any], image: dict[str, Any]) -> ContainerSpec:
             "memory_mib": bytes_to_mib(int(limits.get("Memory") or 0)),
             "ports": ports(limits),
             "restart_policy": (limits.get("RestartPolicy") or {}).get("Name") or "no",
-            "labels": own_labels,
+            "labels": own_labels({k: v for k, v in labels.items() if image_labels.get(k) != v}),
             "generation": int(generation) if generation.isdigit() else 0,
         }
     )

@@ -20,7 +20,7 @@ _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 FORMATS = ("qcow2", "raw")
 PROTOCOLS = ("tcp", "udp", "sctp")
 RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")
@@ -92,13 +92,13 @@ def _labels_check(labels: object) -> dict[str, str]:
     for key, value in labels.items():
         _check(
             isinstance(key, str) and bool(_LABEL.fullmatch(key)),
-            "A label's key has up to 63 small letters, digits, dots, dashes, slashes. Correct it.",
+            "A label's key has up to 128 letters, digits, dots, dashes, slashes. Correct it.",
             key,
             "labels",
         )
         _check(
-            isinstance(value, str) and len(value) <= 1000 and all(c.isprintable() for c in value),
-            f"The value of the label {key} must be plain text of at most 1,000 characters.",
+            isinstance(value, str) and len(value) <= 4000 and all(c.isprintable() for c in value),
+            f"The value of the label {key} must be plain text of at most 4,000 characters.",
             value,
             "labels",
         )

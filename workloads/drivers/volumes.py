@@ -132,10 +132,14 @@ class PoolVolumes:
                 left.append(aside)
         return left
 
+    def refuse_existing(self, path: str) -> None:
+        self._pool_folder(path)
+        if _is_file(path):
+            raise Refused(f"There is already a file {path} on the destination. Move it away, then try again.")
+
     def _target_file(self, disk: DescribedDisk) -> list[str]:
         folder = self._pool_folder(disk.path)
-        if _is_file(disk.path):
-            raise Refused(f"There is already a file {disk.path} on the destination. Move it away, then try again.")
+        self.refuse_existing(disk.path)
         if disk.used_bytes + RESERVE_BYTES > shutil.disk_usage(folder).free:
             raise Refused(f"The destination has too little room for the disk {disk.target}.")
         _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", disk.path, str(disk.size_bytes)])
