@@ -98,7 +98,11 @@ def _pull_check(response: requests.Response, reference: str) -> None:
             response.text[:500],
         )
     if response.status_code >= 500:
-        raise Unreachable(f"The registry of {reference} cannot be reached from the host.", response.text[:500])
+        raise Unreachable(
+            f"The host does not have the container image {reference} and cannot reach its registry."
+            " Check the name, or import the image into Stowage.",
+            response.text[:500],
+        )
     if response.status_code >= 400:
         raise Rejected(f"The engine refused to pull {reference}.", response.text[:500])
 

@@ -21,7 +21,7 @@ from hosts.drivers.libvirt_host import LibvirtHost
 from hosts.errors import DriverError, Refused, StowageError, TimedOut, Vanished
 from workloads.drivers.base import MigrationOrder, MigrationProgress, MigrationResult
 
-POLL_S = 0.25  # a small VM is gone within a second; the plane says once a second what was seen last
+POLL_S = 0.25  # a small VM is gone within a second; the plane tells once a second what was seen last
 # How long libvirt may take to give up after an abort before we stop waiting and report "unknown".
 ABORT_PATIENCE_S = 60.0
 SAFE_CACHES = ("none", "directsync")
@@ -129,8 +129,42 @@ class _Sending:
                 )
         self._raise_error()
         data_mib = self._last.data_processed_bytes / 2**20 if self._last else 0.0
-        # libvirt's "downtime" is an estimate while it runs, and the guest stays paused until it is resumed anyway.
+        # libvirt's "downtime" is an estimate while it runs, and the guest stays paused until it is resumed.
         return MigrationResult(round(time.monotonic() - started_at, 2), round(data_mib, 1), None)
+
+    def _send(self, send: Callable[[], object]) -> None:
+        try:
+            send()
+        except libvirt.libvirtError as error:
+            self._error = error
+        self._ended.set()
+
+    def _join(self) -> None:
+        """Waits for a migration that another process of ours began; success is a domain that went away."""
+        try:
+            while _is_migrating(self._domain):
+                time.sleep(POLL_S)
+            self._domain.state()
+            self._failure = TimedOut(f"The move of {self._name}, begun before a restart, failed. {_UNKNOWN}")
+        except libvirt.libvirtError as error:
+            if not is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+                self._error = error
+        self._ended.set()
+
+    def _tell(self) -> None:
+        try:
+            stats = self._domain.jobStats()
+        except libvirt.libvirtError:
+            return  # it just ended, or the connection did; the call itself will say which
+        if stats.get("type") in (libvirt.VIR_DOMAIN_JOB_BOUNDED, libvirt.VIR_DOMAIN_JOB_UNBOUNDED):
+            self._last = progress_of(stats)
+            self._on_progress(self._last)
+
+    def _stop_when_due(self) -> None:
+        if self._stop_reason is None and time.monotonic() > self._deadline:
+            self._stop_reason = TimedOut(
+                f"The move of {self._name} took over {self._order.timeout_s:.0f} s and was aborted. {_UNKNOWN}"
+            )
         elif self._stop_reason is None and self._is_aborted():
             self._deadline = time.monotonic()
             self._stop_reason = Refused(f"The move of {self._name} was cancelled.")
