@@ -8,19 +8,22 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-HostVerb = Literal["place", "power_on", "power_off", "maintain_on", "maintain_off", "edit", "remove", "retry_enrolment"]
+HostVerb = Literal[
+    "place", "power_on", "power_off", "maintenance_on", "maintenance_off", "edit", "remove", "retry_enrolment"
+]
 HOST_VERBS: tuple[HostVerb, ...] = (
     "place",
     "power_on",
     "power_off",
-    "maintain_on",
-    "maintain_off",
+    "maintenance_on",
+    "maintenance_off",
     "edit",
     "remove",
     "retry_enrolment",
+    "drain",
 )
 SILENT_AFTER = timedelta(seconds=30)
-_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintain_on", "maintain_off")
+_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintenance_on", "maintenance_off", "drain")
 
 
 def is_silent(host: Any, now: datetime | None = None) -> bool:
@@ -74,12 +77,20 @@ def _power_off(host: Any, now: datetime | None) -> str | None:
     return None
 
 
-def _maintain_on(host: Any, _now: datetime | None) -> str | None:
+def _maintenance_on(host: Any, _now: datetime | None) -> str | None:
     return f"{host.name} is in maintenance." if host.is_in_maintenance else None
 
 
-def _maintain_off(host: Any, _now: datetime | None) -> str | None:
+def _maintenance_off(host: Any, _now: datetime | None) -> str | None:
     return None if host.is_in_maintenance else f"{host.name} is not in maintenance."
+
+
+def _drain(host: Any, now: datetime | None) -> str | None:
+    if host.power == "off":
+        return f"{host.name} is off."
+    if is_silent(host, now):
+        return f"{host.name} does not answer, so nothing can be moved away from it."
+    return None
 
 
 def _remove(host: Any, _now: datetime | None) -> str | None:
@@ -100,9 +111,10 @@ _REASONS = {
     "place": _place,
     "power_on": _power_on,
     "power_off": _power_off,
-    "maintain_on": _maintain_on,
-    "maintain_off": _maintain_off,
+    "maintenance_on": _maintenance_on,
+    "maintenance_off": _maintenance_off,
     "edit": lambda _host, _now: None,
     "remove": _remove,
+    "drain": _drain,
     "retry_enrolment": _retry_enrolment,
 }

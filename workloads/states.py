@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from hosts.states import is_silent
 
-WorkloadVerb = Literal["start", "stop", "delete", "move", "pin", "unpin"]
-WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = ("start", "stop", "delete", "move", "pin", "unpin")
+WorkloadVerb = Literal["start", "stop", "force_stop", "delete", "move", "pin", "unpin"]
+WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = ("start", "stop", "force_stop", "delete", "move", "pin", "unpin")
 
 
 def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime | None = None) -> str | None:
@@ -56,7 +56,7 @@ def _state_reason(workload: Any, verb: str) -> str | None:
     state, name = workload.state, workload.name
     if verb == "start" and state in ("running", "starting", "paused", "migrating"):
         return f"{name} is {state}."
-    if verb == "stop" and state in ("stopped", "crashed", "creating"):
+    if verb in ("stop", "force_stop") and state in ("stopped", "crashed", "creating"):
         return f"{name} is {state}; there is nothing to stop."
     if verb == "delete" and state not in ("stopped", "crashed", "gone"):
         return f"{name} is {state}. Stop it before deleting it."

@@ -6,6 +6,7 @@ import importlib.util
 import pkgutil
 
 from django.apps import apps
+
 from hosts.errors import NotFound
 from hosts.operations.saga import Saga
 

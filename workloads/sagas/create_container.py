@@ -70,7 +70,9 @@ CREATE_CONTAINER = register(
             Step(
                 "create",
                 effect=lambda context: short_call(context, "container.create", timeout_s=60, spec=_spec(context)),
-                undo_effect=lambda context: short_call(context, "container.remove"),
+                undo_effect=lambda context: short_call(
+                    context, "container.remove", operation=str(context.operation.pk)
+                ),
             ),
             Step(
                 "start",

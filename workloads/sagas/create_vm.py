@@ -56,7 +56,9 @@ CREATE_VM = register(
             Step(
                 "define",
                 effect=lambda context: long_call(context, "vm.define", timeout_s=60, spec=_spec(context)),
-                undo_effect=lambda context: long_call(context, "vm.undefine", timeout_s=60),
+                undo_effect=lambda context: long_call(
+                    context, "vm.undefine", timeout_s=60, operation=str(context.operation.pk)
+                ),
             ),
             Step(
                 "start",

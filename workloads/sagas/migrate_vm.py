@@ -79,7 +79,7 @@ def _prepare_target(context: Context) -> EffectCall:
         role="target",
         disks=_copied(context),
         serial_log=vm.get("serial_log"),
-        folders=vm.get("socket_folders") or [],
+        socket_folders=vm.get("socket_folders") or [],
     )
 
 

@@ -72,7 +72,9 @@ RELOCATE_CONTAINER = register(
             Step(
                 "create",
                 effect=_create,
-                undo_effect=lambda context: short_call(context, "container.remove", role="target"),
+                undo_effect=lambda context: short_call(
+                    context, "container.remove", role="target", operation=str(context.operation.pk)
+                ),
             ),
             Step(
                 "start",

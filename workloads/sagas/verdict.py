@@ -50,7 +50,7 @@ def verdict_of(source: dict[str, Any], target: dict[str, Any]) -> Verdict:
 
 def is_active(place: dict[str, Any]) -> bool:
     """Whether the place holds a VM that is running or could run on by itself."""
-    return bool(place["present"]) and place["state"] in _ACTIVE + ("unknown",)
+    return bool(place["present"]) and place["state"] in (*_ACTIVE, "unknown")
 
 
 _is_active = is_active

@@ -1,0 +1,31 @@
+"""What people and programs may do to sites, racks, hosts and operations.
+
+Each function checks the user's rights, then the input, then the state, and raises from `hosts.errors` with a
+sentence that says what to do. What touches a machine becomes an operation, which is returned at once.
+"""
+
+from hosts.services.doors import refuse_unless
+from hosts.services.enrolment import Enrolment, host_enrol, host_remove, host_retry_enrolment
+from hosts.services.hosts import host_edit, host_maintain, host_power_off, host_power_on
+from hosts.services.operations import operation_cancel, operation_close, operation_retry
+from hosts.services.places import rack_create, site_create
+from hosts.services.planes import plane_of_token, plane_token_issue
+
+__all__ = [
+    "Enrolment",
+    "host_edit",
+    "host_enrol",
+    "host_maintain",
+    "host_power_off",
+    "host_power_on",
+    "host_remove",
+    "host_retry_enrolment",
+    "operation_cancel",
+    "operation_close",
+    "operation_retry",
+    "plane_of_token",
+    "plane_token_issue",
+    "rack_create",
+    "refuse_unless",
+    "site_create",
+]

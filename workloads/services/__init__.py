@@ -1,0 +1,36 @@
+"""What people and programs may do to workloads and images.
+
+Each function checks the user's rights, then the input, then the state, and raises from `hosts.errors` with a
+sentence that says what to do. What touches a machine becomes an operation, which is returned at once.
+"""
+
+from workloads.services.capacity import host_choose, refuse_without_room
+from workloads.services.containers import container_create
+from workloads.services.images import image_register, image_remove, image_upload
+from workloads.services.life import (
+    gone,
+    moved_meanwhile,
+    workload_delete,
+    workload_move,
+    workload_pin,
+    workload_start,
+    workload_stop,
+)
+from workloads.services.vms import vm_create
+
+__all__ = [
+    "container_create",
+    "gone",
+    "host_choose",
+    "image_register",
+    "image_remove",
+    "image_upload",
+    "moved_meanwhile",
+    "refuse_without_room",
+    "vm_create",
+    "workload_delete",
+    "workload_move",
+    "workload_pin",
+    "workload_start",
+    "workload_stop",
+]

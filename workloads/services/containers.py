@@ -1,0 +1,144 @@
+"""Making containers."""
+
+from __future__ import annotations
+
+import re
+import uuid as uuids
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from hosts.errors import Invalid, Refused
+from hosts.models import Host, Operation
+from hosts.operations.start import operation_start
+from hosts.publish import publish_change
+from hosts.services.doors import User, name_check, refuse_unless
+from workloads.models import Container, Workload
+from workloads.services.capacity import Need, host_choose, refuse_impossible, refuse_without_room
+from workloads.services.vms import name_free_check
+
+REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
+RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")
+
+
+def container_create(
+    user: User,
+    *,
+    name: str,
+    image: str,
+    cpu_cores: float,
+    memory_mib: int,
+    command: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    ports: Sequence[Mapping[str, Any]] = (),
+    restart_policy: str = "unless-stopped",
+    host: Host | None = None,
+    anti_affinity_group: str = "",
+    idempotency_key: str | None = None,
+) -> Operation:
+    """Begins to make a container and start it. Without a host, one with room is taken.
+
+    `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. Raises Invalid and Refused as `vm_create`.
+    """
+    refuse_unless(user, "operate")
+    name = name_check(name)
+    if idempotency_key and (known := Operation.objects.filter(idempotency_key=idempotency_key).first()):
+        return known
+    _check(image, cpu_cores, memory_mib, restart_policy)
+    group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
+    name_free_check(name)
+    need = Need(cpu_cores, memory_mib)
+    refuse_impossible(need)
+    host = host or host_choose(need)
+    container = Container(
+        uuid=uuids.uuid4(),
+        kind=Workload.Kind.CONTAINER,
+        name=name,
+        host=host,
+        owner=user if user.is_authenticated else None,
+        desired=Workload.Desired.RUNNING,
+        state=Workload.State.CREATING,
+        cpu_cores=cpu_cores,
+        memory_mib=memory_mib,
+        anti_affinity_group=group,
+        image_reference=image,
+        command=list(command),
+        environment=dict(environment or {}),
+        ports=[_port(port) for port in ports],
+        restart_policy=restart_policy,
+    )
+    return operation_start(
+        "create_container",
+        user=user,
+        subject=("container", str(container.pk), name),
+        parameters={"workload": str(container.pk), "host": str(host.pk), "spec": _spec(container)},
+        host=host,
+        idempotency_key=idempotency_key,
+        before_start=partial(_reserve, container, need),
+    )
+
+
+def refuse_taken_ports(container: Container, host: Host) -> None:
+    """Raises Refused when another container of the host publishes one of these ports."""
+    wanted = _published(container.ports)
+    for other in Container.objects.filter(host=host).exclude(pk=container.pk):
+        if clash := wanted & _published(other.ports):
+            port, protocol = min(clash)
+            raise Refused(
+                f"Port {port}/{protocol} of {host.name} belongs to {other.name}. Choose another host or port."
+            )
+
+
+def _published(ports: Sequence[Any]) -> set[tuple[int, str]]:
+    return {
+        (int(port["host"]), str(port.get("protocol") or "tcp"))
+        for port in ports
+        if isinstance(port, Mapping) and port.get("host")
+    }
+
+
+def _reserve(container: Container, need: Need, _operation: Operation) -> None:
+    name_free_check(container.name)
+    assert container.host is not None
+    refuse_without_room(container.host, need)
+    refuse_taken_ports(container, container.host)
+    container.save(force_insert=True)
+    publish_change("workload", container.pk, "creating")
+
+
+def _check(image: str, cpu_cores: float, memory_mib: int, restart_policy: str) -> None:
+    if not REFERENCE.fullmatch(image):
+        raise Invalid("Name the container image like registry.example/team/app:1.2. Correct the name.", field="image")
+    if not 0.01 <= cpu_cores <= 256:
+        raise Invalid("A container has 0.01 to 256 CPU cores.", field="cpu_cores")
+    if memory_mib < 6:
+        raise Invalid("A container needs at least 6 MiB of memory.", field="memory_mib")
+    if restart_policy not in RESTART_POLICIES:
+        raise Invalid(f"Choose one of {', '.join(RESTART_POLICIES)}.", field="restart_policy")
+
+
+def _port(port: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        host, inside = int(port.get("host") or 0), int(port["container"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid("A port is a pair of numbers, such as 8080:80.", field="ports") from error
+    protocol = str(port.get("protocol") or "tcp")
+    if not (0 <= host <= 65535 and 1 <= inside <= 65535 and protocol in ("tcp", "udp", "sctp")):
+        raise Invalid("Ports lie between 1 and 65,535; the protocol is tcp, udp or sctp.", field="ports")
+    return {"host": host or None, "container": inside, "protocol": protocol}
+
+
+def _spec(container: Container) -> dict[str, Any]:
+    group = container.anti_affinity_group
+    return {
+        "uuid": str(container.pk),
+        "name": container.name,
+        "image": container.image_reference,
+        "command": container.command,
+        "environment": container.environment,
+        "cpu_cores": container.cpu_cores,
+        "memory_mib": container.memory_mib,
+        "ports": container.ports,
+        "restart_policy": container.restart_policy,
+        "labels": {"anti-affinity": group} if group else {},
+    }

@@ -1,0 +1,132 @@
+"""Images: judged as they come in, kept as `IMAGE_DIR/<uuid>`, known by their checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+import uuid as uuids
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+
+from hosts.audit import audit_write
+from hosts.errors import Invalid, StowageError
+from hosts.services.doors import User, name_check, refuse_unless
+from workloads.drivers.images import image_inspect
+from workloads.models import Image
+from workloads.services.containers import REFERENCE
+
+CHUNK_BYTES = 1024 * 1024
+DISK_FORMATS = (Image.Format.QCOW2, Image.Format.RAW)
+
+
+def image_register(user: User, *, path: str | Path, name: str, format: str, reference: str = "") -> Image:
+    """An image from a file of this machine, which is copied; raises Invalid when it is not such an image."""
+    source = Path(path)
+    if not source.is_file():
+        raise Invalid(f"There is no file {source}. Correct the path.", field="path")
+
+    def chunks() -> Iterable[bytes]:
+        with source.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    return _keep(user, chunks, name=name, image_format=format, reference=reference)
+
+
+def image_upload(
+    user: User,
+    *,
+    name: str,
+    format: str,
+    file: UploadedFile,
+    reference: str = "",
+) -> Image:
+    """An image from an upload; raises Invalid when it is not what it is said to be."""
+    return _keep(user, lambda: file.chunks(CHUNK_BYTES), name=name, image_format=format, reference=reference)
+
+
+@transaction.atomic
+def image_remove(user: User, image: Image) -> None:
+    """Removes an image; what was made from it has its own full copy and stays."""
+    refuse_unless(user, "operate", image)
+    audit_write(user, "image_remove", "image", image.pk, image.name)
+    path = image_path(image)
+    image.delete()
+    transaction.on_commit(lambda: path.unlink(missing_ok=True))
+
+
+def image_path(image: Image) -> Path:
+    """Where the image's bytes are."""
+    return Path(settings.IMAGE_DIR) / str(image.pk)
+
+
+def _keep(user: User, chunks: Callable[[], Iterable[bytes]], *, name: str, image_format: str, reference: str) -> Image:
+    refuse_unless(user, "operate")
+    name = name_check(name)
+    _check(name, image_format, reference)
+    image = Image(uuid=uuids.uuid4(), name=name, format=image_format, reference=reference)
+    path = image_path(image)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        image.sha256, image.size_bytes = _write(chunks(), part)
+        image.virtual_size_bytes = _judge(part, image_format)
+        os.replace(part, path)
+        with transaction.atomic():
+            _check(name, image_format, reference)
+            image.save(force_insert=True)
+            audit_write(user, "image_add", "image", image.pk, name, sha256=image.sha256, format=image_format)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise
+    return image
+
+
+def _check(name: str, image_format: str, reference: str) -> None:
+    if image_format not in Image.Format.values:
+        raise Invalid(f"Choose one of the formats {', '.join(Image.Format.values)}.", field="format")
+    if Image.objects.filter(name=name).exists():
+        raise Invalid(f"There is already an image {name}. Choose another name.", field="name")
+    if image_format in DISK_FORMATS:
+        return
+    if not REFERENCE.fullmatch(reference):
+        raise Invalid("Give the name under which containers ask for it, such as team/app:1.2.", field="reference")
+    if other := Image.objects.filter(reference=reference).first():
+        raise Invalid(f"The image {other.name} is known as {reference} already. Choose another.", field="reference")
+
+
+def _write(chunks: Iterable[bytes], part: Path) -> tuple[str, int]:
+    digest, size_bytes = hashlib.sha256(), 0
+    with part.open("wb") as file:
+        os.chmod(part, 0o640)
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+            size_bytes += len(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size_bytes
+
+
+def _judge(path: Path, image_format: str) -> int:
+    """The virtual size in bytes of a disk image, 0 for an archive; raises Invalid with what is wrong."""
+    if path.stat().st_size == 0:
+        raise Invalid("The file is empty. Choose an image.", field="file")
+    if image_format in DISK_FORMATS:
+        try:
+            return image_inspect(str(path), image_format)
+        except StowageError as error:
+            raise Invalid(error.message, error.detail, field="file") from error
+    try:
+        with tarfile.open(path) as archive:
+            if archive.next() is None:
+                raise Invalid("The archive is empty. Choose another file.", field="file")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise Invalid("This is not a tar archive. Choose the file that `docker save` wrote.", field="file") from error
+    return 0
