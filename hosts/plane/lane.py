@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 
 from hosts.plane import effects
 from hosts.plane.app import make_app
@@ -35,7 +37,9 @@ def lane_run(config: PlaneConfig, lane: str, broker_url: str, effect_modules: li
         clock=clock,
     )
     tasks_register(app, context)
-    log.info("The lane %s knows %s", config.queue(lane), ", ".join(effects.effect_names()))
+    # Root is what a host's plane runs as, and its messages are JSON only, which is what the warning is about.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    log.info("The lane %s knows %d effects.", config.queue(lane), len(effects.effect_names()))
     worker = app.Worker(
         hostname=f"{lane}@{config.name}",
         pool="threads",
