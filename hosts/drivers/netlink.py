@@ -1,8 +1,8 @@
 """Links, bridges and addresses of the network namespace that the caller is in.
 
-A bridge that Stowage made is known by its alias and by the first bytes of its MAC: the kernel sets the MAC in the
-same breath as it makes the link, so that a crash before the alias is written leaves nothing unclaimed. Links
-without that mark are read and never touched.
+A bridge that Stowage made is known by its alias and by the first bytes of its MAC: the kernel sets the MAC in
+the same breath as it makes the link, so that a crash before the alias is written leaves nothing unclaimed.
+Links without that mark are read and never touched.
 
 Every function opens a socket of its own and closes it: pyroute2 0.9 keeps one socket for each thread that
 used an IPRoute, until it is closed in that thread.
@@ -142,15 +142,32 @@ def bridge_remove(name: str) -> bool:
         return _delete(route, name)
 
 
+def bridge_add_foreign(name: str) -> None:
+    """Makes a bridge without Stowage's mark, as an administrator would have; the lab's hosts come with one."""
+    with netlink(f"making the bridge {name}") as route:
+        if not _index_of(route, name):
+            route.link("add", ifname=name, kind="bridge")
+        route.link("set", index=_index_of(route, name), state="up")
+
+
 def link_remove(name: str) -> bool:
-    """Whether there was a link called `name`, whoever made it; it is gone afterwards. For the lab's own links."""
+    """Whether there was a link called `name`, whoever made it; it is gone afterwards. For the lab alone."""
     with netlink(f"removing {name}") as route:
         return _delete(route, name)
 
 
-def veth_add(name: str, peer: str, *, peer_pid: int | None = None, peer_netns_fd: int | None = None) -> None:
+def veth_add(
+    name: str,
+    peer: str,
+    *,
+    peer_pid: int | None = None,
+    peer_netns_fd: int | None = None,
+    peer_mac: str | None = None,
+) -> None:
     """Makes a pair of links: `name` here, `peer` in the namespace of a process or of an open descriptor."""
     far_end: dict[str, Any] = {"ifname": peer}
+    if peer_mac is not None:
+        far_end["address"] = peer_mac
     if peer_pid is not None:
         far_end["net_ns_pid"] = peer_pid
     if peer_netns_fd is not None:
@@ -160,7 +177,7 @@ def veth_add(name: str, peer: str, *, peer_pid: int | None = None, peer_netns_fd
 
 
 def link_set(name: str, *, master: str | None = None, address: str | None = None, up: bool = True) -> None:
-    """Attaches a link to a bridge, gives it an address ("10.0.0.1/24"; an equal one may be there), ups or downs it."""
+    """Puts a link on a bridge, gives it an address ("10.0.0.1/24"; an equal one may be there), ups or downs it."""
     with netlink(f"setting {name}") as route:
         index = _index_of(route, name)
         if not index:
@@ -178,7 +195,7 @@ def link_set(name: str, *, master: str | None = None, address: str | None = None
 
 
 def list_networks() -> list[str]:
-    """Every IPv4 network that this namespace has an address in or a route to ("10.0.0.0/8"), default left out."""
+    """Every IPv4 network with an address or a route here ("10.0.0.0/8"), the default route left out."""
     with netlink("listing routes") as route:
         networks = {f"{a.get('address')}/{a['prefixlen']}" for a in route.get_addr(family=2)}
         for entry in route.get_routes(family=2):
