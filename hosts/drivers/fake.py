@@ -281,7 +281,7 @@ class FakeDataCenter:
 
     def places(self, uuid: str) -> dict[str, str]:
         """Where a workload is: host name to state."""
-        found = {}
+        found: dict[str, str] = {}
         for host in self.hosts.values():
             thing = host.domains.get(uuid) or host.containers.get(uuid)
             if thing:

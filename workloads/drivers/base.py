@@ -162,7 +162,9 @@ class VirtualMachines(Protocol):
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 
-    def migrate_check(self, vm: VmDescription, *, copied: bool, pools: Iterable[str], bridges: Iterable[str]) -> None:
+    def migrate_check(
+        self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]
+    ) -> None:
         """On the destination: raises Refused with every reason why `vm` could not come here."""
 
     def migrate(

@@ -12,7 +12,7 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,9 +40,18 @@ def pool_id_read(directory: str) -> str | None:
 
 
 class PoolVolumes:
-    """The volumes in `pools` (directory by pool name), with images from the folder `image_cache`."""
+    """The volumes in `pools` (directory by pool name), with images from the folder `image_cache`.
 
-    def __init__(self, pools: Mapping[str, str], image_cache: str) -> None:
+    `room` tells how many bytes a pool has free, where that is less than its file system has (a declared host).
+    """
+
+    def __init__(
+        self,
+        pools: Mapping[str, str],
+        image_cache: str,
+        room: Callable[[str], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        self._room = room
         self._pools = {name: os.path.normpath(path) for name, path in pools.items()}
         self._image_cache = image_cache
 
@@ -140,7 +149,7 @@ class PoolVolumes:
     def _target_file(self, disk: DescribedDisk) -> list[str]:
         folder = self._pool_folder(disk.path)
         self.refuse_existing(disk.path)
-        if disk.used_bytes + RESERVE_BYTES > shutil.disk_usage(folder).free:
+        if disk.used_bytes + RESERVE_BYTES > self._room(folder):
             raise Refused(f"The destination has too little room for the disk {disk.target}.")
         _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", disk.path, str(disk.size_bytes)])
         os.chmod(disk.path, 0o600)
@@ -154,11 +163,11 @@ class PoolVolumes:
 
     def _refuse_without_room(self, disk: DiskSpec, folder: str, image_path: str | None, size_bytes: int) -> None:
         pool, _ = self.pool_of(disk.path) or ("", "")
-        usage = shutil.disk_usage(folder)
+        free_bytes = self._room(folder)
         # The whole virtual size, though qcow2 grows into it: a full pool pauses every guest on it (pitfalls M22).
-        if size_bytes + RESERVE_BYTES > usage.free:
+        if size_bytes + RESERVE_BYTES > free_bytes:
             raise Refused(
-                f"The pool {pool} has {usage.free / GIB:.1f} GiB free, too little for a disk of {disk.size_gib:g} GiB."
+                f"The pool {pool} has {free_bytes / GIB:.1f} GiB free, too little for a disk of {disk.size_gib:g} GiB."
                 " Choose a smaller disk or another pool."
             )
         if image_path is not None and disk.image is not None:

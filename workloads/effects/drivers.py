@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from hosts.plane.pools import pools_read
+from hosts.units import GIB
+
 if TYPE_CHECKING:
     from hosts.drivers.docker_host import DockerHost
     from hosts.drivers.libvirt_host import LibvirtHost
@@ -43,6 +46,10 @@ def volumes(context: PlaneContext) -> Volumes:
     def make(config: PlaneConfig) -> Volumes:
         from workloads.drivers.volumes import PoolVolumes
 
-        return PoolVolumes({pool.name: pool.path for pool in config.pools}, config.image_cache)
+        def room(folder: str) -> int:
+            free = [pool.free_gib for pool in pools_read(config) if pool.path.rstrip("/") == folder]
+            return int(free[0] * GIB) if free else 0
+
+        return PoolVolumes({pool.name: pool.path for pool in config.pools}, config.image_cache, room)
 
     return context.drivers.get("volumes", make)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hosts.errors import Invalid, Refused, StowageError
 from hosts.plane.context import PlaneContext
 from hosts.plane.effects import effect
+from hosts.plane.host_effects import TRIAL
 from hosts.plane.progress import Progress
 from workloads.drivers.base import Location
 from workloads.drivers.specs import DiskSpec, VmSpec, uuid_check
@@ -65,7 +67,7 @@ def vm_define(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
     """Undo: vm.undefine with the operation's uuid, so that no other VM's definition is touched."""
     spec = VmSpec.from_data(arguments["spec"])
     _refuse_foreign_boot_files(context, spec)
-    accelerator = arguments.get("accelerator") or context.state.flag("accelerator") or "tcg"
+    accelerator = arguments.get("accelerator") or _accelerator_probed(context)
     if accelerator not in ("kvm", "tcg"):
         raise Invalid(f"There is no accelerator {accelerator}.")
     machines(context).define(spec, accelerator)
@@ -132,6 +134,12 @@ def vm_stamp(context: PlaneContext, arguments: Data, progress: Progress) -> Data
 
 def _state(location: Location) -> Data:
     return {"state": location.state, "reason": location.reason}
+
+
+def _accelerator_probed(context: PlaneContext) -> str:
+    """What the trial boot of this host found; without one TCG, which runs everywhere."""
+    trial = json.loads(context.state.flag(TRIAL) or "{}")
+    return str(trial.get("answer", {}).get("accelerator", "tcg"))
 
 
 def _refuse_foreign_boot_files(context: PlaneContext, spec: VmSpec) -> None:
