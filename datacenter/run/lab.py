@@ -17,14 +17,15 @@ from datacenter.run.service_user import ServiceUser
 
 @dataclass(frozen=True)
 class LabFile:
-    """The part of lab.json that the supervisor needs. `token_files`: plane name -> where its token belongs."""
+    """The part of lab.json that the supervisor needs; where each host's and the site's token belongs."""
 
     path: Path
     supervisor_pid: int
     ready: bool
     subnet: str
     switch_address: str
-    token_files: dict[str, Path]
+    host_tokens: dict[str, Path]
+    site_tokens: dict[str, Path]
 
 
 def lab_file_read(layout: Layout) -> LabFile | None:
@@ -38,21 +39,24 @@ def lab_file_read(layout: Layout) -> LabFile | None:
 
 def lab_file_parse(path: Path, data: dict[str, Any]) -> LabFile:
     """Raises KeyError when a field is missing."""
-    planes = [*data["hosts"], data["site_plane"]]
+    site = data["site_plane"]
     return LabFile(
         path=path,
         supervisor_pid=data["supervisor_pid"],
         ready=data["ready"],
         subnet=data["subnet"],
         switch_address=data["switch_address"],
-        token_files={plane["name"]: Path(plane["token_file"]) for plane in planes},
+        host_tokens={host["name"]: Path(host["token_file"]) for host in data["hosts"]},
+        site_tokens={site["name"]: Path(site["token_file"])},
     )
 
 
-def tokens_write(lab: LabFile, tokens: dict[str, str], user: ServiceUser) -> None:
-    """Puts each plane's new token where the lab's hosts look for it; planes that kept theirs are not named."""
-    for name, token in tokens.items():
-        private_write(lab.token_files[name], token + "\n", user)
+def tokens_write(lab: LabFile, printed: str, user: ServiceUser) -> None:
+    """Puts the tokens that `manage.py enrol_lab` printed where the lab's planes look for them."""
+    tokens = json.loads(printed)
+    for files, fresh in ((lab.host_tokens, tokens["hosts"]), (lab.site_tokens, tokens["sites"])):
+        for name, path in files.items():
+            private_write(path, fresh[name] + "\n", user)
 
 
 def lab_clean(layout: Layout) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -147,8 +146,8 @@ class Run:
         self._supervisor.wait_for(part, is_ready, _LAB_LIMIT_S)
         if ports.redis and not redis_bind(found["REDIS_URL"], ["127.0.0.1", switch]):
             raise Refused(f"Redis would not listen on the lab's address {switch}: see {self._layout.logs}/redis.log.")
-        printed = self._supervisor.run_job("enrol_lab", ["enrol_lab", "--lab-json", str(lab[0].path)])
-        tokens_write(lab[0], json.loads(printed), self._user)
+        printed = self._supervisor.run_job("enrol_lab", ["enrol_lab", str(lab[0].path)])
+        tokens_write(lab[0], printed, self._user)
 
 
 def leftovers_end(layout: Layout, book: PidBook) -> None:
