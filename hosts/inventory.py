@@ -1,27 +1,41 @@
-"""What a host plane observed of its host, brought into the database: only what changed is written."""
+"""What a host plane observed of its host, brought into the database: only what changed is written.
+
+All of it comes from a host and is checked and cut to size before use (attacks.md S26, S40).
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hosts.models import Host, Pool, PoolMount
 from hosts.publish import publish_change
 
 SEEN_WRITE_EVERY = timedelta(seconds=5)
+SILENT_AFTER = timedelta(seconds=15)  # three observations missed
+# After this much silence a lower sequence number is no late message but a plane that lost its state file.
+SEQUENCE_FORGOTTEN_AFTER = timedelta(seconds=30)
 TEXT_MOST = 300
+LINKS_MOST = 500
+POOLS_MOST = 100
+LARGEST = 1e12
 
 
 @dataclass(frozen=True)
 class Reach:
     """Which halves of a host answered; a half that did not says nothing about its workloads."""
 
-    hypervisor: bool
-    engine: bool
+    hypervisor_sentence: str
+    engine_sentence: str
 
     def covers(self, kind: str) -> bool:
-        return self.hypervisor if kind == "vm" else self.engine
+        return not self.why_not(kind)
+
+    def why_not(self, kind: str) -> str:
+        """Why nothing is known of the workloads of that kind; empty when it is."""
+        return self.hypervisor_sentence if kind == "vm" else self.engine_sentence
 
 
 def sentence_of(half: Any) -> str:
@@ -29,77 +43,113 @@ def sentence_of(half: Any) -> str:
     if isinstance(half, dict) and half.get("ok") is True:
         return ""
     text = half.get("sentence") if isinstance(half, dict) else ""
-    return str(text or "It does not answer.")[:TEXT_MOST]
+    return plain_text(text) or "It does not answer."
 
 
 def reach_of(observation: dict[str, Any]) -> Reach:
-    return Reach(not sentence_of(observation.get("hypervisor")), not sentence_of(observation.get("engine")))
+    return Reach(sentence_of(observation.get("hypervisor")), sentence_of(observation.get("engine")))
+
+
+def plain_text(value: Any, most: int = TEXT_MOST) -> str:
+    """The value as text of bounded length without control characters; PostgreSQL refuses NUL, terminals obey ESC."""
+    text = "" if value is None else str(value)[: most * 2]
+    return "".join(character for character in text if character.isprintable())[:most]
+
+
+def amount(value: Any) -> float:
+    """The value as a finite, believable number of at least 0; 0 where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0.0
+    return float(min(max(value, 0), LARGEST))
+
+
+def is_silent(host: Host, now: datetime) -> bool:
+    """Whether its host plane has not been heard lately."""
+    return host.last_seen_at is None or now - host.last_seen_at > SILENT_AFTER
 
 
 def host_observe(host: Host, observation: dict[str, Any], now: datetime) -> bool:
-    """Writes what changed of the host itself and rings its pages; False when the observation is an old one."""
-    sequence, boot_id = int(observation["sequence"]), str(observation.get("boot_id", ""))[:64]
-    if sequence <= host.observed_sequence:
+    """Writes what changed of the host itself and rings its pages; False when the observation is an old one.
+
+    `host` is the caller's copy of the row and is kept up to date.
+    """
+    sequence = int(observation["sequence"])
+    is_forgotten = host.last_seen_at is not None and now - host.last_seen_at > SEQUENCE_FORGOTTEN_AFTER
+    if not 0 <= sequence < 2**62 or (sequence <= host.observed_sequence and not is_forgotten):
         return False
+    was_silent = is_silent(host, now)
     changes: dict[str, Any] = {
         "hypervisor_sentence": sentence_of(observation.get("hypervisor")),
         "engine_sentence": sentence_of(observation.get("engine")),
-        "boot_id": boot_id,
+        "boot_id": plain_text(observation.get("boot_id"), 64),
         "links": links_of(observation),
     }
     changed = {name: value for name, value in changes.items() if getattr(host, name) != value}
-    if host.power != Host.Power.ON:
+    if host.power != Host.Power.ON and _is_newer_than_power(host, observation):
         changed |= {"power": Host.Power.ON, "power_read_at": now}  # it speaks, so it is on
-    was_silent = host.last_seen_at is None or now - host.last_seen_at > timedelta(seconds=15)
     if changed or host.last_seen_at is None or now - host.last_seen_at >= SEEN_WRITE_EVERY:
         written = changed | {"last_seen_at": now, "observed_sequence": sequence}
-        Host.objects.filter(pk=host.pk, observed_sequence__lt=sequence).update(**written)
+        Host.objects.filter(pk=host.pk).update(**written)
         for name, value in written.items():
             setattr(host, name, value)
     host.observed_sequence = sequence
-    # byte counters of links always differ; they are no news to a page
-    if was_silent or any(name != "links" for name in changed):
+    if was_silent or changed:
         publish_change("host", host.pk, "observed")
     return True
 
 
+def _is_newer_than_power(host: Host, observation: dict[str, Any]) -> bool:
+    """Whether the observation was made after the power was last read: a host's last words arrive when it is off."""
+    return host.power_read_at is None or amount(observation.get("at")) > host.power_read_at.timestamp()
+
+
 def links_of(observation: dict[str, Any]) -> list[dict[str, Any]]:
-    """The links without their counters, which belong to the metrics store, by name."""
+    """The links by name, without their counters, which belong to the metrics store."""
     links = observation.get("links")
     if not isinstance(links, list):
         return []
-    counters = {"rx_bytes", "tx_bytes"}
-    return sorted(
-        (
-            {key: value for key, value in link.items() if key not in counters}
-            for link in links[:500]
-            if isinstance(link, dict)
-        ),
-        key=lambda link: str(link.get("name")),
-    )
+    return sorted((_link(link) for link in links[:LINKS_MOST] if isinstance(link, dict)), key=lambda link: link["name"])
+
+
+def _link(link: dict[str, Any]) -> dict[str, Any]:
+    addresses = link.get("addresses")
+    return {
+        "name": plain_text(link.get("name"), 63),
+        "kind": plain_text(link.get("kind"), 63),
+        "mac": plain_text(link.get("mac"), 63),
+        "mtu": int(amount(link.get("mtu"))),
+        "up": link.get("up") is True,
+        "carrier": link.get("carrier") is True,
+        "addresses": [plain_text(one, 63) for one in (addresses if isinstance(addresses, list) else [])[:50]],
+        "master": plain_text(link.get("master"), 63) or None,
+        "made_by_stowage": link.get("made_by_stowage") is True,
+    }
 
 
 def pools_observe(host: Host, observation: dict[str, Any]) -> None:
-    """Makes the host's pool mounts those that were observed."""
-    seen = []
-    for row in observation.get("pools") or []:
-        pool_id = str(row.get("pool_id") or "")[:64]
-        if not pool_id:
-            continue
-        pool, _ = Pool.objects.get_or_create(pool_id=pool_id, defaults={"name": str(row.get("name"))[:63]})
-        PoolMount.objects.update_or_create(
-            host=host,
-            pool=pool,
-            defaults={
-                "path": str(row.get("path"))[:TEXT_MOST],
-                "capacity_gib": float(row.get("capacity_gib") or 0),
-                "free_gib": float(row.get("free_gib") or 0),
-            },
-        )
-        seen.append(pool.pk)
-    PoolMount.objects.filter(host=host).exclude(pool__in=seen).delete()
+    """Makes the host's pool mounts those that were observed; an observation without a list of pools says nothing."""
+    rows = observation.get("pools")
+    if not isinstance(rows, list):
+        return
+    stored = {mount.pool.pool_id: mount for mount in host.pool_mounts.select_related("pool")}
+    seen = {pool_id: row for row in rows[:POOLS_MOST] if (pool_id := _pool_id(row))}
+    for pool_id, row in seen.items():
+        values = {
+            "path": plain_text(row.get("path")),
+            "capacity_gib": amount(row.get("capacity_gib")),
+            "free_gib": amount(row.get("free_gib")),
+        }
+        mount = stored.get(pool_id)
+        if mount is None:
+            name = plain_text(row.get("name"), 63) or pool_id[:8]
+            pool, _ = Pool.objects.get_or_create(pool_id=pool_id, defaults={"name": name})
+            PoolMount.objects.update_or_create(host=host, pool=pool, defaults=values)
+        elif any(getattr(mount, name) != value for name, value in values.items()):
+            PoolMount.objects.filter(pk=mount.pk).update(**values)
+    lost = [mount.pk for pool_id, mount in stored.items() if pool_id not in seen]
+    if lost:
+        PoolMount.objects.filter(pk__in=lost).delete()
 
 
-def epoch(at: float) -> datetime:
-    """The moment as the database keeps it."""
-    return datetime.fromtimestamp(at, UTC)
+def _pool_id(row: Any) -> str:
+    return plain_text(row.get("pool_id"), 64) if isinstance(row, dict) else ""

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import re
 import uuid as uuids
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from hosts.audit import audit_write
-from hosts.inventory import Reach
-from hosts.models import Host, Lease
+from hosts.inventory import Reach, amount, is_silent, plain_text
+from hosts.models import Host, Lease, Operation
 from hosts.publish import publish_change
 from workloads.models import Container, Sighting, VirtualMachine, Workload
 
 State = Workload.State
 LIVE_STATES = {State.RUNNING, State.PAUSED, State.MIGRATING, State.STARTING}
 WORKLOADS_PER_HOST_MOST = 5000
+ITEMS_MOST = 200  # disks, ports, words of a command
 PIN_REASON = "It was labelled as pinned when it was found."
+# An operation that ended this shortly before an observation may have made or removed what the observation tells.
+OPERATION_ECHO = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,17 @@ class Seen:
     name: str
     state: str
     reason: str
-    row: dict[str, Any]
+    shared: dict[str, Any]  # fields of Workload
+    own: dict[str, Any]  # fields of the kind's own table
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an observation did: the workloads that changed, and whether some could not be judged yet."""
+
+    changed: frozenset[uuids.UUID]
+    is_settled: bool
 
 
 def seen_from(row: Any) -> Seen | None:
@@ -43,62 +58,117 @@ def seen_from(row: Any) -> Seen | None:
     if not isinstance(row, dict) or row.get("kind") not in Workload.Kind.values:
         return None
     try:
-        uuid = uuids.UUID(str(row.get("uuid")))
+        uuid = uuids.UUID(str(row.get("uuid"))[:64])
     except ValueError:
         return None
-    state = row["state"] if row.get("state") in State.values else State.UNKNOWN
-    return Seen(row["kind"], uuid, safe_name(row.get("name"), uuid), state, str(row.get("reason") or "")[:200], row)
+    kind, state = row["kind"], row.get("state")
+    observable = {State.RUNNING, State.PAUSED, State.STOPPED, State.CRASHED, State.MIGRATING, State.STARTING}
+    labels = row.get("labels")
+    return Seen(
+        kind=kind,
+        uuid=uuid,
+        name=safe_name(row.get("name"), uuid),
+        state=State(state) if isinstance(state, str) and state in observable else State.UNKNOWN,
+        reason=plain_text(row.get("reason"), 200),
+        shared={
+            "cpu_cores": amount(row.get("vcpus")),
+            "memory_mib": int(min(amount(row.get("memory_mib")), 2**31 - 1)),
+            "disk_gib": amount(row.get("disk_gib")),
+        },
+        own=_own_facts(kind, row),
+        labels={
+            plain_text(key, 100).removeprefix("stowage."): plain_text(value, 200)
+            for key, value in list(labels.items() if isinstance(labels, dict) else [])[:ITEMS_MOST]
+        },
+    )
 
 
 def safe_name(name: Any, uuid: uuids.UUID) -> str:
     """The name with every character outside the allowed ones replaced, so that it can stand in a path or a page."""
-    text = re.sub(r"[^A-Za-z0-9._-]", "_", str(name or ""))[:63].lstrip("._-")
+    text = re.sub(r"[^A-Za-z0-9._-]", "_", str(name or "")[:63]).lstrip("._-")
     return text or f"unnamed-{str(uuid)[:8]}"
 
 
-def workloads_observe(host: Host, observation: dict[str, Any], reach: Reach, now: datetime) -> set[uuids.UUID]:
-    """Applies the whole list of a host's workloads; the uuids of those that changed. Rings their pages."""
+def _own_facts(kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    if kind == Workload.Kind.VM:
+        return {
+            "disks": [_disk(disk) for disk in _listed(row.get("disks")) if isinstance(disk, dict)],
+            "bridges": [plain_text(bridge, 63) for bridge in _listed(row.get("bridges"))],
+            "serial_log": plain_text(row.get("serial_log")),
+        }
+    return {
+        "engine_id": plain_text(row.get("engine_id"), 64),
+        "image_reference": plain_text(row.get("image")),
+        "command": [plain_text(word, 1000) for word in _listed(row.get("command"))],
+        "ports": [port for port in _listed(row.get("ports")) if isinstance(port, dict | str | int)],
+        "restart_policy": plain_text(row.get("restart_policy"), 20) or "no",
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value[:ITEMS_MOST] if isinstance(value, list) else []
+
+
+def _disk(disk: dict[str, Any]) -> dict[str, Any]:
+    words = {name: plain_text(disk.get(name), 500) or None for name in ("pool", "shared_pool_id")}
+    text = {name: plain_text(disk.get(name), 500) for name in ("target", "path", "format")}
+    return {**text, **words, "size_gib": amount(disk.get("size_gib"))}
+
+
+def workloads_observe(host: Host, observation: dict[str, Any], reach: Reach, now: datetime) -> Outcome:
+    """Applies the whole list of a host's workloads in one transaction and rings the pages of those that changed."""
     rows = observation.get("workloads")
-    every = (seen_from(row) for row in (rows if isinstance(rows, list) else [])[:WORKLOADS_PER_HOST_MOST])
+    every = [seen_from(row) for row in (rows if isinstance(rows, list) else [])[:WORKLOADS_PER_HOST_MOST]]
     seen = {item.uuid: item for item in every if item is not None and reach.covers(item.kind)}
     with transaction.atomic():
-        changed = _apply(host, seen, reach, now)
-        for uuid in changed:
+        outcome = _apply(host, seen, reach, now)
+        for uuid in outcome.changed:
             publish_change("workload", uuid, "observed")
-    return changed
+    return outcome
 
 
-def _apply(host: Host, seen: dict[uuids.UUID, Seen], reach: Reach, now: datetime) -> set[uuids.UUID]:
+def _apply(host: Host, seen: dict[uuids.UUID, Seen], reach: Reach, now: datetime) -> Outcome:
     known = {
         row.pk: row
-        for row in Workload.objects.filter(pk__in=seen)
-        | Workload.objects.filter(host=host)
-        | Workload.objects.filter(sightings__host=host)
+        for row in Workload.objects.filter(Q(pk__in=seen) | Q(host=host) | Q(sightings__host=host)).distinct()
     }
     changed: set[uuids.UUID] = set()
+    unknown = seen.keys() - known.keys()
+    echoes = _echoes(unknown, now)
     if host.lifecycle == Host.Lifecycle.ENROLLED:
-        for uuid in seen.keys() - known.keys():
+        for uuid in unknown - echoes:
             known[uuid] = adopt(host, seen[uuid], now)
             changed.add(uuid)
-    changed |= _sightings_write(host, {uuid: seen[uuid] for uuid in seen.keys() & known.keys()}, reach, now)
-    held = _held(known.values())
+    present = {uuid: item for uuid, item in seen.items() if uuid in known and known[uuid].kind == item.kind}
+    changed |= _sightings_write(host, present, known, reach, now)
+    held = _held(known)
+    changed |= _facts_write(host, {uuid: row for uuid, row in known.items() if uuid not in held}, present)
     sightings = _sightings_by_workload(known)
     for uuid, workload in known.items():
-        if not reach.covers(workload.kind):
+        if uuid in held:
             continue
-        item = seen.get(uuid)
-        if item and workload.host_id == host.pk and _facts_write(workload, item):
+        if not reach.covers(workload.kind):
+            if workload.host_id == host.pk and _make_unknown(workload, reach.why_not(workload.kind), now):
+                changed.add(uuid)
+        elif judge(workload, sightings.get(uuid, []), host, now):
             changed.add(uuid)
-        if uuid not in held and judge(workload, sightings.get(uuid, []), host, now):
-            changed.add(uuid)
-    return changed
+    return Outcome(frozenset(changed), is_settled=not held and not echoes)
+
+
+def _echoes(unknown: Iterable[uuids.UUID], now: datetime) -> set[uuids.UUID]:
+    """Those that an operation makes, or has just removed: an observation on its way must not bring them back."""
+    ids = {str(uuid): uuid for uuid in unknown}
+    if not ids:
+        return set()
+    rows = Operation.objects.filter(subject_id__in=ids).filter(
+        Q(finished_at=None) | Q(finished_at__gt=now - OPERATION_ECHO)
+    )
+    return {ids[subject_id] for subject_id in rows.values_list("subject_id", flat=True)}
 
 
 def adopt(host: Host, item: Seen, now: datetime) -> Workload:
     """A row for a workload that was there before us, or that somebody made by hand."""
-    labels = item.row.get("labels") if isinstance(item.row.get("labels"), dict) else {}
-    plain = {str(key).removeprefix("stowage."): str(value)[:200] for key, value in labels.items()}
-    pinned = plain.get("pinned", "").lower() == "true"
+    is_pinned = item.labels.get("pinned", "").lower() in {"true", "1", "yes"}
     model = VirtualMachine if item.kind == Workload.Kind.VM else Container
     workload = model(
         uuid=item.uuid,
@@ -109,62 +179,42 @@ def adopt(host: Host, item: Seen, now: datetime) -> Workload:
         state_reason=item.reason,
         observed_at=now,
         is_adopted=True,
-        is_pinned=pinned,
-        pin_reason=PIN_REASON if pinned else "",
-        anti_affinity_group=plain.get("anti-affinity", "")[:63],
-        labels=plain,
-        **_shared_facts(item.row),
-        **_own_facts(item),
+        is_pinned=is_pinned,
+        pin_reason=PIN_REASON if is_pinned else "",
+        anti_affinity_group=item.labels.get("anti-affinity", "")[:63],
+        labels=item.labels,
+        **item.shared,
+        **item.own,
     )
     workload.save(force_insert=True)
     audit_write(None, "adopt", item.kind, item.uuid, item.name, host=host.name)
-    return workload
+    return Workload.objects.get(pk=item.uuid)
 
 
-def _shared_facts(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "cpu_cores": float(row.get("vcpus") or 0),
-        "memory_mib": int(row.get("memory_mib") or 0),
-        "disk_gib": float(row.get("disk_gib") or 0),
-    }
+def _facts_write(host: Host, known: dict[uuids.UUID, Workload], seen: dict[uuids.UUID, Seen]) -> set[uuids.UUID]:
+    """Writes allocation and devices as the owner's host reports them, where they differ; which did."""
+    owned = {uuid: item for uuid, item in seen.items() if uuid in known and known[uuid].host_id == host.pk}
+    vms = {row.pk: row for row in VirtualMachine.objects.filter(pk__in=owned)}
+    containers = {row.pk: row for row in Container.objects.filter(pk__in=owned)}
+    changed = set()
+    for uuid, item in owned.items():
+        row: Workload | None = vms.get(uuid) or containers.get(uuid)
+        if row is None:
+            continue
+        facts = {**item.shared, **item.own}
+        different = {name: value for name, value in facts.items() if getattr(row, name) != value}
+        if different:
+            type(row)._default_manager.filter(pk=uuid).update(**different)
+            changed.add(uuid)
+    return changed
 
 
-def _own_facts(item: Seen) -> dict[str, Any]:
-    """Fields of the kind's own table, only those that the observation carries."""
-    row = item.row
-    if item.kind == Workload.Kind.VM:
-        return {
-            "disks": row.get("disks") or [],
-            "bridges": row.get("bridges") or [],
-            "serial_log": str(row.get("serial_log") or "")[:300],
-        }
-    return {
-        "engine_id": str(row.get("engine_id") or "")[:64],
-        "image_reference": str(row.get("image") or "")[:300],
-        "command": row.get("command") or [],
-        "ports": row.get("ports") or [],
-        "restart_policy": str(row.get("restart_policy") or "no")[:20],
-    }
-
-
-def _facts_write(workload: Workload, item: Seen) -> bool:
-    """Writes the observed allocation and devices where they differ; whether any did."""
-    shared = _shared_facts(item.row)
-    different = {name: value for name, value in shared.items() if getattr(workload, name) != value}
-    if different:
-        Workload.objects.filter(pk=workload.pk).update(**different)
-    model = VirtualMachine if item.kind == Workload.Kind.VM else Container
-    own = _own_facts(item)
-    stored = model.objects.filter(pk=workload.pk).values(*own).first()
-    if stored is not None and stored != own:
-        model.objects.filter(pk=workload.pk).update(**own)
-        return True
-    return bool(different)
-
-
-def _sightings_write(host: Host, seen: dict[uuids.UUID, Seen], reach: Reach, now: datetime) -> set[uuids.UUID]:
+def _sightings_write(
+    host: Host, seen: dict[uuids.UUID, Seen], known: dict[uuids.UUID, Workload], reach: Reach, now: datetime
+) -> set[uuids.UUID]:
+    """Makes the host's sightings those that were observed; which workloads' changed."""
     changed: set[uuids.UUID] = set()
-    stored = {row.workload_id: row for row in Sighting.objects.filter(host=host).select_related("workload")}
+    stored = {row.workload_id: row for row in Sighting.objects.filter(host=host)}
     for uuid, item in seen.items():
         old = stored.get(uuid)
         if old is None or (old.state, old.reason) != (item.state, item.reason):
@@ -174,10 +224,12 @@ def _sightings_write(host: Host, seen: dict[uuids.UUID, Seen], reach: Reach, now
                 defaults={"state": item.state, "reason": item.reason, "observed_at": now},
             )
             changed.add(uuid)
-    lost = [row.pk for uuid, row in stored.items() if uuid not in seen and reach.covers(row.workload.kind)]
+    lost = [
+        row for uuid, row in stored.items() if uuid not in seen and uuid in known and reach.covers(known[uuid].kind)
+    ]
     if lost:
-        changed |= {row.workload_id for row in stored.values() if row.pk in lost}
-        Sighting.objects.filter(pk__in=lost).delete()
+        Sighting.objects.filter(pk__in=[row.pk for row in lost]).delete()
+        changed |= {row.workload_id for row in lost}
     return changed
 
 
@@ -188,52 +240,80 @@ def _sightings_by_workload(known: dict[uuids.UUID, Workload]) -> dict[uuids.UUID
     return found
 
 
-def _held(workloads: Any) -> set[uuids.UUID]:
+def _held(known: dict[uuids.UUID, Workload]) -> set[uuids.UUID]:
     """Those under an operation's lease: their truth is in motion."""
-    ids = {str(workload.pk): workload.pk for workload in workloads}
-    rows = Lease.objects.filter(thing_kind__in=Workload.Kind.values, operation__isnull=False, thing_id__in=ids)
-    return {ids[row.thing_id] for row in rows}
+    rows = Lease.objects.filter(thing_kind__in=Workload.Kind.values, operation__isnull=False)
+    return {uuid for uuid in (_as_uuid(row) for row in rows.values_list("thing_id", flat=True)) if uuid in known}
+
+
+def _as_uuid(text: str) -> uuids.UUID | None:
+    try:
+        return uuids.UUID(text)
+    except ValueError:
+        return None
 
 
 def judge(workload: Workload, sightings: list[Sighting], observer: Host, now: datetime) -> bool:
     """Sets owner and state from all sightings; whether anything changed.
 
-    The owner's word counts. When the owner answers and has it no more, a single other host that runs it becomes
-    the owner (somebody moved it by hand); with none it is gone. Two running copies are shown as such.
+    The owner's word counts. When the owner has just answered without a live copy and exactly one other host has
+    one, that host becomes the owner: somebody moved it by hand. Without any it is gone, or as the owner says. Two
+    running copies are shown as an alarm.
     """
     live = [row for row in sightings if row.state in LIVE_STATES]
     own = next((row for row in sightings if row.host_id == workload.host_id), None)
-    owner_id = workload.host_id
-    if own is None and len(live) == 1 and (workload.host_id == observer.pk or workload.host_id is None):
-        own = live[0]
-        owner_id = own.host_id
-        audit_write(None, "follow", workload.kind, workload.pk, workload.name, host=own.host.name)
-    elif own is None and workload.host_id != observer.pk:
+    is_owner_heard = workload.host_id in (None, observer.pk)
+    elsewhere = [row for row in live if row.host_id != workload.host_id and not is_silent(row.host, now)]
+    if is_owner_heard and len(elsewhere) == 1 and (own is None or own.state not in LIVE_STATES):
+        own = elsewhere[0]
+        sentence = f"seen on {own.host.name}"
+        audit_write(None, "follow", workload.kind, workload.pk, workload.name, host=own.host.name, why=sentence)
+    elif own is None and not is_owner_heard:
         return False  # its owner has not said that it is gone
-    if own is None:
-        state, reason = State.GONE, f"{observer.name} answers and does not have it any more."
-    else:
-        state, reason = State(own.state), own.reason
-    if len(live) > 1:
-        names = ", ".join(sorted(row.host.name for row in live))
-        reason = f"ALARM: it runs on {len(live)} hosts at once: {names}."
-    if (workload.state, workload.state_reason, workload.host_id) == (state, reason[:200], owner_id):
+    owner_id = own.host_id if own else workload.host_id
+    state, reason = _state_of(own, observer, live)
+    if (workload.state, workload.state_reason, workload.host_id) == (state, reason, owner_id):
         return False
-    Workload.objects.filter(pk=workload.pk).update(
-        state=state, state_reason=reason[:200], host_id=owner_id, observed_at=now
-    )
+    Workload.objects.filter(pk=workload.pk).update(state=state, state_reason=reason, host_id=owner_id, observed_at=now)
+    return True
+
+
+def _state_of(own: Sighting | None, observer: Host, live: list[Sighting]) -> tuple[str, str]:
+    running = sorted(row.host.name for row in live if row.state == State.RUNNING)
+    if own is None:
+        return State.GONE, f"{observer.name} answers and does not have it any more."
+    if is_silent_owner(own, observer):
+        return State.UNKNOWN, f"{own.host.name} does not answer."
+    if len(running) > 1:
+        return State(own.state), f"ALARM: it runs on {len(running)} hosts at once: {', '.join(running)}."[:200]
+    return State(own.state), own.reason
+
+
+def is_silent_owner(own: Sighting, observer: Host) -> bool:
+    """Whether the owner's last word is too old to be repeated by another host's observation."""
+    return own.host_id != observer.pk and is_silent(own.host, observer.last_seen_at or own.observed_at)
+
+
+def _make_unknown(workload: Workload, reason: str, now: datetime) -> bool:
+    """Its half of the host does not answer: nobody knows. Gone stays gone, stopped is as good as it was."""
+    if workload.state not in LIVE_STATES:
+        return False
+    Workload.objects.filter(pk=workload.pk).update(state=State.UNKNOWN, state_reason=reason[:200], observed_at=now)
     return True
 
 
 def host_silent(host: Host) -> int:
-    """Marks what ran on a host that does not answer as unknown; the number of workloads marked."""
-    reason = f"{host.name} is switched off." if host.power == Host.Power.OFF else f"{host.name} does not answer."
-    marked = Workload.objects.filter(host=host, state__in=[*LIVE_STATES, State.CRASHED])
-    uuids_marked = list(marked.values_list("pk", flat=True))
-    state = State.STOPPED if host.power == Host.Power.OFF else State.UNKNOWN
-    Workload.objects.filter(pk__in=uuids_marked).update(state=state, state_reason=reason)
-    if host.power == Host.Power.OFF:
-        Sighting.objects.filter(host=host).update(state=State.STOPPED, reason=reason)
-    for uuid in uuids_marked:
-        publish_change("workload", uuid, "observed")
-    return len(uuids_marked)
+    """Marks what ran on a host that does not answer as unknown, as stopped when the host is off; how many."""
+    is_off = host.power == Host.Power.OFF
+    reason = f"{host.name} is switched off." if is_off else f"{host.name} does not answer."
+    state = State.STOPPED if is_off else State.UNKNOWN
+    affected = [*LIVE_STATES, State.CRASHED] + ([State.UNKNOWN] if is_off else [])
+    with transaction.atomic():
+        rows = {row.pk: row for row in Workload.objects.filter(host=host, state__in=affected)}
+        marked = rows.keys() - _held(rows)
+        Workload.objects.filter(pk__in=marked).update(state=state, state_reason=reason)
+        if is_off:
+            Sighting.objects.filter(host=host, state__in=affected).update(state=State.STOPPED, reason=reason)
+        for uuid in marked:
+            publish_change("workload", uuid, "observed")
+    return len(marked)

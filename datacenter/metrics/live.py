@@ -10,8 +10,12 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = logging.getLogger(__name__)
+
+Values = dict[str, dict[str, Any]]  # object key -> its values, `at` among them
 
 KEY = "stowage.latest"
 FRESH_S = 30.0  # older values are not shown: a number that stands still looks like a live one
@@ -20,34 +24,48 @@ READ_TIMEOUT_S = 0.5
 _client: redis.Redis | None = None
 
 
+def connect(url: str, timeout_s: float = READ_TIMEOUT_S) -> redis.Redis:
+    """A client that gives up at once: without this, redis-py tries three times more with seconds between."""
+    return redis.Redis.from_url(
+        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+    )
+
+
 def _redis() -> redis.Redis:
     global _client
     if _client is None:
-        _client = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=READ_TIMEOUT_S, socket_connect_timeout=READ_TIMEOUT_S
-        )
+        _client = connect(settings.REDIS_URL)
     return _client
 
 
-def latest_write(values: dict[str, dict[str, Any]], client: redis.Redis | None = None) -> None:
+def latest_write(values: Values, client: redis.Redis | None = None) -> None:
     """Keeps the values by object key ("host:<uuid>", "workload:<uuid>"); each carries its `at`."""
     if values:
         (client or _redis()).hset(KEY, mapping={key: json.dumps(value) for key, value in values.items()})
 
 
-def latest_read(keys: Iterable[str], now: float | None = None) -> dict[str, dict[str, Any]]:
+def latest_read(keys: Iterable[str], now: float | None = None, client: redis.Redis | None = None) -> Values:
     """Fresh values by object key, in one call; what is missing or stale is left out.
 
     Empty when Redis does not answer within half a second: a page never fails for want of a figure.
     """
     wanted = list(keys)
-    if not wanted or settings.TESTING:
+    if not wanted or (settings.TESTING and client is None):
         return {}
     try:
-        rows = _redis().hmget(KEY, wanted)
-    except redis.RedisError as error:
+        rows: Any = (client or _redis()).hmget(KEY, wanted)
+    except (redis.RedisError, OSError) as error:
         log.warning("Newest values could not be read: %s", error)
         return {}
     oldest = (now if now is not None else time.time()) - FRESH_S
     found = {key: json.loads(row) for key, row in zip(wanted, rows, strict=True) if row}
     return {key: value for key, value in found.items() if value.get("at", 0) >= oldest}
+
+
+def latest_prune(client: redis.Redis, now: float, oldest_s: float = 3600.0) -> int:
+    """Forgets objects that nobody has spoken of for an hour; how many. Walks the whole hash in pieces."""
+    stale = []
+    for key, row in client.hscan_iter(KEY, count=1000):
+        if json.loads(row).get("at", 0) < now - oldest_s:
+            stale.append(key)
+    return int(client.hdel(KEY, *stale)) if stale else 0  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ Source: https://prometheus.io/docs/practices/naming/
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from datacenter.metrics.store import Sample
@@ -48,17 +49,27 @@ def metric_name(prefix: str, key: str) -> tuple[str, float]:
     return f"{prefix}_{key}", 1.0
 
 
-def host_values(message: dict[str, Any]) -> dict[str, float]:
+@dataclass(frozen=True)
+class WorkloadReading:
+    """What one workload used, as its host says."""
+
+    kind: str
+    uuid: str
+    values: dict[str, float]
+
+
+def host_readings(message: dict[str, Any]) -> dict[str, float]:
     """The host's own readings that make sense."""
     return _readings(message.get("host_sample"), HOST_GAUGES)
 
 
-def workload_values(message: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Kind, uuid and readings of each workload in the message."""
+def workload_readings(message: dict[str, Any]) -> Iterator[WorkloadReading]:
+    """The readings of each workload in the message."""
     workloads = message.get("workloads")
     for row in (workloads if isinstance(workloads, list) else [])[:WORKLOADS_PER_HOST_MOST]:
-        if isinstance(row, dict) and row.get("kind") in {"vm", "container"} and isinstance(row.get("uuid"), str):
-            yield row["kind"], row["uuid"][:64], _readings(row, WORKLOAD_GAUGES + WORKLOAD_COUNTERS)
+        if isinstance(row, dict) and row.get("kind") in ("vm", "container") and isinstance(row.get("uuid"), str):
+            uuid = row["uuid"][:64].lower()
+            yield WorkloadReading(row["kind"], uuid, _readings(row, WORKLOAD_GAUGES + WORKLOAD_COUNTERS))
 
 
 def _readings(row: Any, keys: tuple[str, ...]) -> dict[str, float]:
@@ -68,18 +79,29 @@ def _readings(row: Any, keys: tuple[str, ...]) -> dict[str, float]:
     return {key: value for key, value in found if value is not None}
 
 
-def samples_of(message: dict[str, Any], at: float, host_uuid: str, host: str, site: str) -> list[Sample]:
-    """Everything in the message as samples with the plane's own time.
+def samples_of(
+    readings: dict[str, float],
+    workloads: Iterable[WorkloadReading],
+    at: float,
+    host_uuid: str,
+    host: str,
+    site: str,
+) -> list[Sample]:
+    """All readings as samples with the plane's own time.
 
     A workload's series carries no host: it goes on under the same labels after a migration.
     """
-    samples = []
     labels = {"host_uuid": host_uuid, "host": host, "site": site}
-    for key, value in host_values(message).items():
-        name, scale = metric_name("stowage_host", key)
-        samples.append(Sample(name, labels, value * scale, at))
-    for kind, uuid, values in workload_values(message):
-        for key, value in values.items():
-            name, scale = metric_name("stowage_workload", key)
-            samples.append(Sample(name, {"workload_uuid": uuid, "kind": kind, "site": site}, value * scale, at))
+    samples = [
+        Sample(HOST_METRICS[key][0], labels, value * HOST_METRICS[key][1], at) for key, value in readings.items()
+    ]
+    for reading in workloads:
+        labels = {"workload_uuid": reading.uuid, "kind": reading.kind, "site": site}
+        for key, value in reading.values.items():
+            name, scale = WORKLOAD_METRICS[key]
+            samples.append(Sample(name, labels, value * scale, at))
     return samples
+
+
+HOST_METRICS = {key: metric_name("stowage_host", key) for key in HOST_GAUGES}
+WORKLOAD_METRICS = {key: metric_name("stowage_workload", key) for key in WORKLOAD_GAUGES + WORKLOAD_COUNTERS}

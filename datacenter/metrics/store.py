@@ -5,7 +5,7 @@ Source: VictoriaMetrics docs, "How to import data in Prometheus exposition forma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,21 +60,22 @@ class MetricsStore:
     def query(self, promql: str, at: float | None = None) -> list[Series]:
         """The value of each series at one moment (now when `at` is None)."""
         parameters: dict[str, Any] = {"query": promql} | ({"time": at} if at is not None else {})
-        return [
-            Series(row["metric"], [(float(row["value"][0]), float(row["value"][1]))])
-            for row in self._result("/api/v1/query", parameters)
-        ]
+        return self._series("/api/v1/query", parameters, lambda row: [row["value"]])
 
     def query_range(self, promql: str, start: float, end: float, step_s: float) -> list[Series]:
         """Each series between two moments, a point every `step_s` seconds where there is one."""
         parameters = {"query": promql, "start": start, "end": end, "step": step_s}
-        return [
-            Series(row["metric"], [(float(at), float(value)) for at, value in row["values"]])
-            for row in self._result("/api/v1/query_range", parameters)
-        ]
+        return self._series("/api/v1/query_range", parameters, lambda row: row["values"])
 
-    def _result(self, path: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return self._call("GET", path, params=parameters).json()["data"]["result"]
+    def _series(
+        self, path: str, parameters: Mapping[str, Any], points: Callable[[dict[str, Any]], list[list[Any]]]
+    ) -> list[Series]:
+        response = self._call("GET", path, params=parameters)
+        try:
+            rows = response.json()["data"]["result"]
+            return [Series(row["metric"], [(float(at), float(value)) for at, value in points(row)]) for row in rows]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Rejected("The metrics store gave no answer that makes sense.", response.text[:500]) from error
 
     def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:

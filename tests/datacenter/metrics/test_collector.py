@@ -1,0 +1,252 @@
+"""Messages of the host planes, from the stream to rows, series and doorbells. No Redis, no store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from datacenter.metrics import collector as module
+from datacenter.metrics.collector import OBSERVED, SAMPLES, Collector, observation_digest
+from datacenter.metrics.store import Sample
+from hosts.errors import Unreachable
+from hosts.models import Host
+from tests.datacenter.world import a_host, a_vm, observation, observed_vm
+from workloads.models import Workload
+
+pytestmark = pytest.mark.django_db
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = timezone.now().timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class StoreOfLists:
+    """A store that keeps what was written, or is away."""
+
+    written: list[Sample] = field(default_factory=list)
+    is_away: bool = False
+
+    def write(self, samples: Sequence[Sample]) -> None:
+        if self.is_away:
+            raise Unreachable("The metrics store does not answer.")
+        self.written += samples
+
+
+@dataclass
+class Bench:
+    """A collector with all that it writes to."""
+
+    clock: Clock = field(default_factory=Clock)
+    store: StoreOfLists = field(default_factory=StoreOfLists)
+    latest: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rung: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.collector = Collector(
+            self.store, write_latest=self.latest.update, ring=lambda host, _: self.rung.append(host), clock=self.clock
+        )
+
+    def send(self, stream: str, *messages: Any) -> None:
+        self.collector.handle_all([(stream, {b"data": json.dumps(message).encode()}) for message in messages])
+        self.collector.flush()
+
+
+def sample_round(host: Host, *workloads: Workload, **fields: Any) -> dict[str, Any]:
+    return {
+        "host": host.name,
+        "at": timezone.now().timestamp() - 1,
+        "host_sample": {"cpu_used_cores": 1.5, "memory_used_mib": 1024, "load_1m": 0.5},
+        "workloads": [
+            {"kind": "vm", "uuid": str(row.pk), "cpu_used_cores": 0.25, "memory_used_mib": 128} for row in workloads
+        ],
+    } | fields
+
+
+def test_a_round_of_samples_goes_to_store_and_pages_with_its_own_time():
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    message = sample_round(host, vm)
+
+    bench.send(SAMPLES, message)
+
+    cpu = next(sample for sample in bench.store.written if sample.metric == "stowage_workload_cpu_used_cores")
+    assert (cpu.labels, cpu.value, cpu.at) == (
+        {"workload_uuid": str(vm.pk), "kind": "vm", "site": "berlin"},
+        0.25,
+        message["at"],
+    )
+    memory = next(sample for sample in bench.store.written if sample.metric == "stowage_host_memory_used_bytes")
+    assert memory.value == 2**30
+    assert bench.latest[f"workload:{vm.pk}"] == {"at": message["at"], "cpu_used_cores": 0.25, "memory_used_mib": 128.0}
+    assert bench.rung == [str(host.pk)]
+
+
+def test_samples_cost_no_sql_of_their_own(django_assert_max_num_queries):
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+
+    with django_assert_max_num_queries(2):  # hosts and owners, read every few seconds
+        bench.send(SAMPLES, *(sample_round(host, vm) for _ in range(100)))
+
+
+def test_a_host_may_not_speak_for_another_hosts_workload():
+    bench, mallory = Bench(), a_host("mallory")
+    vm = a_vm("web", a_host("alpha"))
+
+    bench.send(SAMPLES, sample_round(mallory, vm))
+
+    assert not any(sample.metric.startswith("stowage_workload") for sample in bench.store.written)
+    assert f"workload:{vm.pk}" not in bench.latest
+
+
+def test_nobody_listens_to_a_host_that_was_never_enrolled():
+    bench, host = Bench(), a_host("alpha")
+
+    bench.send(SAMPLES, sample_round(host) | {"host": "ghost"})
+
+    assert not bench.store.written
+
+
+def test_a_sample_of_the_future_is_counted_as_of_now():
+    bench, host = Bench(), a_host("alpha")
+
+    bench.send(SAMPLES, sample_round(host, at=bench.clock.now + 9999))
+
+    assert {sample.at for sample in bench.store.written} == {bench.clock.now}
+
+
+def test_samples_wait_while_the_store_is_away_and_the_oldest_go_first(monkeypatch):
+    monkeypatch.setattr(module, "UNSENT_MOST", 4)
+    bench, host = Bench(), a_host("alpha")
+    bench.store.is_away = True
+    bench.send(SAMPLES, sample_round(host), sample_round(host))
+    bench.send(SAMPLES, sample_round(host))
+
+    bench.store.is_away = False
+    bench.collector.flush()
+
+    assert len(bench.store.written) == 4
+    assert bench.collector.dropped == 5
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"no json",
+        b"[]",
+        b'{"host": 5}',
+        b'{"host": "alpha", "sequence": "x"}',
+        b'{"host": "alpha", "sequence": 1e400}',
+        b'{"host": "alpha", "sequence": NaN}',
+        b'{"host": "alpha", "sequence": 99999999999999999999999999}',
+        b'{"host": "alpha", "sequence": 7, "workloads": 5, "links": 5, "pools": 5, "hypervisor": 5}',
+        b'{"host": "alpha", "sequence": 8, "pools": [[], {"pool_id": "\\u0000"}]}',
+        b'{"host": "alpha", "workloads": [{"kind": [], "uuid": {}}], "host_sample": []}',
+        b'{"host": "alpha", "workloads": ' + b"[" * 100_000,
+        b'{"host": "alpha", "junk": "' + b"x" * 5_000_000 + b'"}',
+    ],
+)
+@pytest.mark.parametrize("stream", [SAMPLES, OBSERVED])
+def test_nonsense_is_dropped_and_the_next_message_handled(stream: str, raw: bytes):
+    bench, host = Bench(), a_host("alpha")
+
+    bench.collector.handle_all([(stream, {b"data": raw}), (stream, {}), (stream, {b"other": raw})])
+    bench.send(SAMPLES, sample_round(host))
+
+    assert bench.store.written
+
+
+def test_of_many_observations_of_a_host_only_the_last_is_applied():
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    first, second = observation(host, observed_vm(vm, state="stopped")), observation(host, observed_vm(vm))
+
+    bench.send(OBSERVED, first, second)
+
+    vm.refresh_from_db()
+    assert vm.state == "running"
+    host.refresh_from_db()
+    assert host.observed_sequence == second["sequence"]
+
+
+def test_an_unchanged_observation_costs_no_statement(django_assert_num_queries):
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    bench.send(OBSERVED, observation(host, observed_vm(vm)))
+
+    with django_assert_num_queries(0):
+        bench.send(OBSERVED, observation(host, observed_vm(vm)))
+
+
+def test_an_unchanged_observation_is_applied_again_after_a_minute():
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    bench.send(OBSERVED, observation(host, observed_vm(vm)))
+    Workload.objects.filter(pk=vm.pk).update(state="unknown")
+
+    bench.clock.now += 61
+    bench.send(OBSERVED, observation(host, observed_vm(vm)))
+
+    vm.refresh_from_db()
+    assert vm.state == "running"
+
+
+def test_a_database_that_is_away_is_no_nonsense(monkeypatch):
+    def away(*_: Any) -> bool:
+        raise OperationalError("database is locked")
+
+    bench, host = Bench(), a_host("alpha")
+    monkeypatch.setattr(module, "host_observe", away)
+
+    with pytest.raises(OperationalError):
+        bench.send(OBSERVED, observation(host))
+
+
+def test_a_host_that_stops_answering_has_its_workloads_doubted_and_trusted_again():
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    bench.collector.look_for_silence()
+    bench.send(OBSERVED, observation(host, observed_vm(vm)))
+
+    bench.clock.now += 20
+    bench.collector.look_for_silence()
+    vm.refresh_from_db()
+    assert (vm.state, vm.state_reason) == ("unknown", "alpha does not answer.")
+
+    bench.send(OBSERVED, observation(host, observed_vm(vm)))
+    vm.refresh_from_db()
+    assert vm.state == "running"
+
+
+def test_a_collector_that_has_just_started_calls_nobody_silent():
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    bench.clock.now += 3600
+
+    bench.collector.look_for_silence()
+
+    vm.refresh_from_db()
+    assert vm.state == "running"
+
+
+def test_the_digest_is_blind_to_what_changes_every_time():
+    host = a_host("alpha")
+    pool = {"pool_id": "p", "free_gib": 1.0}
+    first, second = observation(host, pools=[pool]), observation(host, pools=[pool | {"free_gib": 2.0}])
+
+    assert observation_digest(first) == observation_digest(second)
+    assert observation_digest(first) != observation_digest(second | {"workloads": [observed_vm()]})
