@@ -14,9 +14,7 @@ from workloads.drivers.specs import VmSpec
 
 UUID = str(uuid.UUID(int=7))
 DISK = {"target": "vda", "path": "/shared/a.qcow2", "size_gib": 1.0, "pool": "shared"}
-SPEC = VmSpec.from_data(
-    {"uuid": UUID, "name": "a", "vcpus": 1, "memory_mib": 128, "disks": [DISK], "generation": 3}
-)
+SPEC = VmSpec.from_data({"uuid": UUID, "name": "a", "vcpus": 1, "memory_mib": 128, "disks": [DISK], "generation": 3})
 ORDER = MigrationOrder(UUID, "qemu+tcp://10.77.0.12/system", "tcp://10.77.0.12")
 
 
