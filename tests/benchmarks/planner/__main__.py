@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-LINES = ("consolidate", "pareto", "incremental", "everything")
+LINES = ("consolidate", "pareto", "incremental", "everything", "packing", "growth")
 
 
 def main() -> int:
