@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from dataclasses import asdict, fields
@@ -61,8 +62,13 @@ def vm_migrate_prepare(context: PlaneContext, arguments: Data, progress: Progres
 
 @effect("vm.migrate_unprepare", lane="long")
 def vm_migrate_unprepare(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
-    """Removes what vm.migrate_prepare made, unless a VM of this host has it by now."""
-    created = [path_check(path) for path in arguments.get("created") or ()]
+    """Removes what vm.migrate_prepare made, unless a VM of this host has it by now.
+
+    Of `created` only what this host noted as its own making: after a lost or failed prepare the caller can but name
+    all paths that might have been made, and a file that was there before is somebody's disk.
+    """
+    asked = [path_check(path) for path in arguments.get("created") or ()]
+    created = [path for path in asked if context.state.flag(prepared_flag(path)) or os.path.isdir(path)]
     refuse_disks_in_use(context, created)
     volumes(context).target_unprepare(created)
     for path in created:
