@@ -76,9 +76,7 @@ def in_thread(context: PlaneContext, sent: Data) -> tuple[threading.Thread, list
     return thread, reports
 
 
-def test_a_finished_effect_is_reported_with_its_output(
-    context: PlaneContext, sink: ListSink, verb: Verb
-) -> None:
+def test_a_finished_effect_is_reported_with_its_output(context: PlaneContext, sink: ListSink, verb: Verb) -> None:
     report = execute(context, command())
 
     assert report == {
@@ -128,9 +126,7 @@ def test_a_generation_below_the_highest_seen_is_refused(context: PlaneContext, v
 
 def test_the_same_generation_of_another_subject_is_not_refused(context: PlaneContext, verb: Verb) -> None:
     execute(context, command(generation=7))
-    report = execute(
-        context, command(generation=6, operation="other", subject={"kind": "vm", "uuid": "vm-2"})
-    )
+    report = execute(context, command(generation=6, operation="other", subject={"kind": "vm", "uuid": "vm-2"}))
 
     assert report is not None and report["state"] == "done"
 
@@ -144,9 +140,7 @@ def test_a_generation_outlives_a_restart_of_the_plane(tmp_path: Path, verb: Verb
     assert report is not None and report["state"] == "refused"
 
 
-def test_a_second_delivery_of_a_running_step_attaches(
-    context: PlaneContext, sink: ListSink, verb: Verb
-) -> None:
+def test_a_second_delivery_of_a_running_step_attaches(context: PlaneContext, sink: ListSink, verb: Verb) -> None:
     verb.gate.clear()
     thread, reports = in_thread(context, command())
     assert verb.started.wait(5)
@@ -172,9 +166,7 @@ def test_a_second_delivery_of_a_finished_step_repeats_the_report(context: PlaneC
     assert verb.runs == 1
 
 
-def test_a_finished_step_is_repeated_even_when_the_message_is_late(
-    context: PlaneContext, verb: Verb
-) -> None:
+def test_a_finished_step_is_repeated_even_when_the_message_is_late(context: PlaneContext, verb: Verb) -> None:
     execute(context, command())
     report = execute(context, command(attempt=2, deadline_at=NOW - 5))
 
@@ -199,9 +191,7 @@ def test_a_failed_step_runs_again_for_a_higher_attempt_only(context: PlaneContex
     assert (second["state"], second["output"]) == ("done", {"runs": 2})
 
 
-def test_an_unexpected_exception_becomes_a_driver_error_with_the_traceback(
-    context: PlaneContext, verb: Verb
-) -> None:
+def test_an_unexpected_exception_becomes_a_driver_error_with_the_traceback(context: PlaneContext, verb: Verb) -> None:
     verb.failure = ZeroDivisionError("ouch")
     report = execute(context, command())
 
@@ -226,9 +216,7 @@ def test_a_step_of_a_process_that_died_runs_again(context: PlaneContext, verb: V
     assert report is not None and report["state"] == "done"
 
 
-def test_two_steps_of_one_subject_exclude_each_other(
-    context: PlaneContext, sink: ListSink, verb: Verb
-) -> None:
+def test_two_steps_of_one_subject_exclude_each_other(context: PlaneContext, sink: ListSink, verb: Verb) -> None:
     verb.gate.clear()
     first, _ = in_thread(context, command())
     assert verb.started.wait(5)
@@ -245,8 +233,7 @@ def test_two_steps_of_one_subject_exclude_each_other(
 def test_steps_of_two_subjects_run_at_once(context: PlaneContext, verb: Verb) -> None:
     verb.gate.clear()
     threads = [
-        in_thread(context, command(operation=name, subject={"kind": "vm", "uuid": name}))[0]
-        for name in ("one", "two")
+        in_thread(context, command(operation=name, subject={"kind": "vm", "uuid": name}))[0] for name in ("one", "two")
     ]
     wait_for(lambda: verb.runs == 2)
     verb.gate.set()
@@ -311,9 +298,7 @@ def test_an_abort_reaches_a_running_effect_and_its_callbacks(context: PlaneConte
     assert reports[0]["error"]["message"] == "The step was cancelled while it ran."
 
 
-def test_an_abort_calls_the_callback_of_an_effect_that_does_not_look(
-    context: PlaneContext, verb: Verb
-) -> None:
+def test_an_abort_calls_the_callback_of_an_effect_that_does_not_look(context: PlaneContext, verb: Verb) -> None:
     called = threading.Event()
 
     def migrate(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
@@ -347,9 +332,7 @@ def test_an_abort_does_not_stop_the_undo(context: PlaneContext, verb: Verb) -> N
     assert report is not None and report["state"] == "done"
 
 
-def test_a_step_that_was_undone_is_not_done_by_a_message_that_comes_later(
-    context: PlaneContext, verb: Verb
-) -> None:
+def test_a_step_that_was_undone_is_not_done_by_a_message_that_comes_later(context: PlaneContext, verb: Verb) -> None:
     execute(context, command(direction="undo"))
     report = execute(context, command())
 
@@ -357,9 +340,7 @@ def test_a_step_that_was_undone_is_not_done_by_a_message_that_comes_later(
     assert verb.runs == 1
 
 
-def test_an_undo_waits_for_the_step_that_is_still_being_done(
-    context: PlaneContext, sink: ListSink, verb: Verb
-) -> None:
+def test_an_undo_waits_for_the_step_that_is_still_being_done(context: PlaneContext, sink: ListSink, verb: Verb) -> None:
     verb.gate.clear()
     doing, _ = in_thread(context, command(subject=None))
     assert verb.started.wait(5)

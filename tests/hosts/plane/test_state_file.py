@@ -93,8 +93,7 @@ def test_four_processes_opening_and_counting_at_once_lose_nothing(tmp_path: Path
         "print(json.dumps([state.sequence_next('n') for _ in range(100)]))\n"
     )
     processes = [
-        subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, cwd=ROOT)
-        for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, cwd=ROOT) for _ in range(4)
     ]
     outputs = [process.communicate(timeout=60)[0] for process in processes]
 
@@ -104,8 +103,7 @@ def test_four_processes_opening_and_counting_at_once_lose_nothing(tmp_path: Path
 
 def test_what_another_process_wrote_is_seen(state: StateFile) -> None:
     program = (
-        "import sys; from hosts.plane.state_file import StateFile\n"
-        "StateFile(sys.argv[1]).abort_request('op', 'step')\n"
+        "import sys; from hosts.plane.state_file import StateFile\nStateFile(sys.argv[1]).abort_request('op', 'step')\n"
     )
     subprocess.run([sys.executable, "-c", program, str(state.path)], check=True, cwd=ROOT, timeout=30)
 

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+
+from hosts.plane.streams import OBSERVED, SAMPLES, WAITING_SAMPLES, Feed
+from tests.hosts.plane.redis_peer import RedisPeer
+
+
+def entries(peer: RedisPeer, stream: str) -> list[dict[str, object]]:
+    return [json.loads(fields[b"data"]) for _, fields in peer.client.xrange(stream)]
+
+
+def test_samples_wait_while_redis_is_away_and_come_later_in_order(redis_peer: RedisPeer) -> None:
+    feed = Feed(redis_peer.url)
+    redis_peer.kill()
+    for at in (1.0, 2.0, 3.0):
+        feed.sample_put({"at": at})
+    assert not feed.flush()
+
+    redis_peer.start()
+    assert feed.flush()
+
+    assert entries(redis_peer, SAMPLES) == [{"at": 1.0}, {"at": 2.0}, {"at": 3.0}]
+    assert feed.waiting() == 0
+
+
+def test_of_the_observations_only_the_newest_waits(redis_peer: RedisPeer) -> None:
+    feed = Feed(redis_peer.url)
+    for sequence in (1, 2, 3):
+        feed.observation_put({"sequence": sequence})
+
+    assert feed.flush()
+
+    assert entries(redis_peer, OBSERVED) == [{"sequence": 3}]
+
+
+def test_an_hour_of_samples_is_all_that_waits() -> None:
+    feed = Feed("redis://127.0.0.1:1/0")
+    for at in range(WAITING_SAMPLES + 10):
+        feed.sample_put({"at": at})
+
+    assert feed.waiting() == WAITING_SAMPLES
