@@ -162,9 +162,7 @@ class VirtualMachines(Protocol):
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 
-    def migrate_check(
-        self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]
-    ) -> None:
+    def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
         """On the destination: raises Refused with every reason why `vm` could not come here."""
 
     def migrate(

@@ -195,6 +195,8 @@ def _refuse_locked(path: str) -> None:
     QEMU locks single bytes of its images (docs/system/qemu-block-drivers, "Disk image file locking"); a lock on
     the whole file conflicts with any of them.
     """
+    if not _is_file(path):
+        return
     with suppress(FileNotFoundError):
         handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
