@@ -38,9 +38,7 @@ _STATS_FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 _Value = TypeVar("_Value")
 
 
-def within(
-    timeout_s: float, call: Callable[[], _Value], late: Callable[[_Value], object], doing: str
-) -> _Value:
+def within(timeout_s: float, call: Callable[[], _Value], late: Callable[[_Value], object], doing: str) -> _Value:
     """The call's value if it comes in time, else TimedOut; a value that comes later is handed to `late`.
 
     For the few calls that no keepalive guards. The waiting thread is a daemon: it ends with the process.
@@ -115,7 +113,7 @@ class LibvirtHost:
                     lambda late: late.close(),
                     "reach the hypervisor",
                 )
-                connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+                _keep_alive(connection)
             except libvirt.libvirtError as error:
                 raise _open_error(error) from error
             self._connection = connection
@@ -130,9 +128,7 @@ class LibvirtHost:
         except libvirt.libvirtError as error:
             if not _is_alive(connection):
                 self.close()
-                raise Unreachable(
-                    "The connection to the hypervisor broke off.", f"{doing}: {error}"
-                ) from error
+                raise Unreachable("The connection to the hypervisor broke off.", f"{doing}: {error}") from error
             raise foreign_error(error, doing) from error
 
     def facts(self) -> HypervisorFacts:
@@ -177,9 +173,7 @@ class LibvirtHost:
     def watch(self, on_change: Callable[[str], None]) -> LibvirtWatch:
         return LibvirtWatch(self, on_change)
 
-    def _observe(
-        self, domain: libvirt.virDomain, stats: dict[str, dict[str, Any]]
-    ) -> ObservedWorkload | None:
+    def _observe(self, domain: libvirt.virDomain, stats: dict[str, dict[str, Any]]) -> ObservedWorkload | None:
         """One domain's state, or None when it went away while we looked."""
         try:
             facts = parse(domain.XMLDesc(0))
@@ -258,6 +252,15 @@ def _is_alive(connection: libvirt.virConnect) -> bool:
         return False
 
 
+def _keep_alive(connection: libvirt.virConnect) -> None:
+    try:
+        connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        # A hypervisor inside this very process (libvirt's test driver) has no wire that could fall silent.
+        if not is_code(error, libvirt.VIR_ERR_NO_SUPPORT):
+            raise
+
+
 def _open_error(error: libvirt.libvirtError) -> StowageError:
     if is_code(error, libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR):
         return Unreachable("The hypervisor cannot be reached. Is libvirtd running?", str(error))
@@ -282,9 +285,7 @@ def _disk_sizes(domain: libvirt.virDomain, facts: DomainFacts, stats: dict[str, 
     return sizes
 
 
-def _observed(
-    facts: DomainFacts, state: tuple[Any, str], autostart: bool, sizes: dict[str, float]
-) -> ObservedWorkload:
+def _observed(facts: DomainFacts, state: tuple[Any, str], autostart: bool, sizes: dict[str, float]) -> ObservedWorkload:
     disks = tuple(
         ObservedDisk(d.target, d.path, d.format, sizes.get(d.target, 0.0))
         for d in facts.disks

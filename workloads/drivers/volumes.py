@@ -121,14 +121,13 @@ class PoolVolumes:
 
     def target_unprepare(self, created: Iterable[str]) -> None:
         for path in reversed([path_check(path) for path in created]):
-            with suppress(FileNotFoundError):
-                if os.path.isdir(path) and not os.path.islink(path):
-                    with suppress(OSError):  # not empty: somebody uses it
-                        os.rmdir(path)
-                else:
-                    self._pool_folder(path)
-                    _refuse_locked(path)
-                    os.unlink(path)
+            if os.path.isdir(path) and not os.path.islink(path):
+                with suppress(OSError):  # not empty: somebody uses it
+                    os.rmdir(path)
+            elif os.path.lexists(path):
+                self._pool_folder(path)
+                _refuse_locked(path)
+                os.unlink(path)
 
     def quarantine(self, paths: Iterable[str]) -> list[str]:
         left = []
