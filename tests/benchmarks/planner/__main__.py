@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-LINES = ("consolidate", "pareto", "incremental", "everything", "packing", "growth")
+LINES = ("consolidate", "pareto", "incremental", "everything", "packing", "growth", "planetlab")
 
 
 def main() -> int:
