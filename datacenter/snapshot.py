@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from datacenter.metrics.demand import Demand
 from datacenter.models import Policy
 from datacenter.planner import model as planner
-from hosts.models import Host, Lease, Site
+from hosts import states as host_states
+from hosts.models import Host, Lease, Operation, Site
+from hosts.operations.lease import busy_sentence
+from workloads import states as workload_states
 from workloads.models import Container, VirtualMachine, Workload
 
-HEARD_WITHIN = timedelta(seconds=30)
 # What must be reserved. A stopped VM keeps its place: starting it must not fail for want of memory.
 COUNTED = [state for state in Workload.State.values if state != Workload.State.GONE]
-RUNS = {Workload.State.RUNNING, Workload.State.PAUSED}
+UNFINISHED = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
 
 
 def policy_of(site: Site) -> Policy:
-    """The site's policy row; made with the defaults where there is none."""
-    return Policy.objects.get_or_create(site=site)[0]
+    """The site's policy; one with the defaults, not stored, where there is none."""
+    return Policy.objects.filter(site=site).first() or Policy(site=site)
 
 
 def planner_policy(row: Policy) -> planner.Policy:
@@ -38,135 +41,187 @@ def planner_policy(row: Policy) -> planner.Policy:
     )
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What rows of one site are judged with."""
+
+    now: datetime
+    shared_pools: frozenset[str]
+    busy: Mapping[tuple[str, str], str]  # (kind, id) -> the sentence of the operation that holds it
+    demand: Mapping[str, Demand]
+
+
 def data_center_read(site: Site, now: datetime, demand: Mapping[str, Demand] | None = None) -> planner.DataCenter:
-    """Every enrolled host of the site and what is placed there. Six queries, however large the site."""
+    """Every enrolled host of the site and what is placed there. Eight queries, however large the site.
+
+    A workload on its way to another host counts on both: there as a second one that cannot be moved.
+    """
     hosts = list(
         Host.objects.filter(rack__site=site, lifecycle=Host.Lifecycle.ENROLLED)
         .select_related("rack__site", "bmc")
         .prefetch_related("pool_mounts__pool")
+        .order_by("name")
     )
-    pools = {mount.pool.pool_id for host in hosts for mount in host.pool_mounts.all()}
-    counts = {pool: sum(pool in _pool_ids(host) for host in hosts) for pool in pools}
-    shared = {pool for pool, count in counts.items() if count > 1}
-    busy = {
-        (row.thing_kind, row.thing_id): row.operation.kind.replace("_", " ")
-        for row in Lease.objects.filter(operation__isnull=False).select_related("operation")
-    }
-    rows = Workload.objects.filter(host__in=hosts, state__in=COUNTED)
-    vms = {vm.pk: vm for vm in VirtualMachine.objects.filter(host__in=hosts)}
-    containers = {row.pk: row for row in Container.objects.filter(host__in=hosts)}
+    readers = Counter(pool for host in hosts for pool in _pool_ids(host))
+    leases = Lease.objects.filter(operation__isnull=False).select_related("operation")
+    facts = Facts(
+        now=now,
+        shared_pools=frozenset(pool for pool, count in readers.items() if count > 1),
+        busy={(row.thing_kind, row.thing_id): busy_sentence(row.operation) for row in leases if row.operation},
+        demand=demand or {},
+    )
+    rows = Workload.objects.filter(host__in=hosts, state__in=COUNTED).select_related("host").order_by("name", "pk")
+    own: dict[Any, VirtualMachine | Container] = {}
+    own |= {row.pk: row for row in VirtualMachine.objects.filter(host__in=hosts)}
+    own |= {row.pk: row for row in Container.objects.filter(host__in=hosts)}
+    workloads = [planner_workload(row, own[row.pk], facts) for row in rows if row.pk in own]
     return planner.DataCenter(
-        hosts=tuple(planner_host(host, now, shared, busy) for host in hosts),
-        workloads=tuple(
-            _with_demand(planner_workload(row, vms.get(row.pk) or containers.get(row.pk), shared, busy), demand or {})
-            for row in rows
-        ),
+        hosts=tuple(planner_host(host, facts) for host in hosts),
+        workloads=(*workloads, *_arriving(workloads, {str(host.pk): host.name for host in hosts})),
     )
+
+
+def _arriving(workloads: Iterable[planner.Workload], hosts: Mapping[str, str]) -> Iterator[planner.Workload]:
+    """What operations are bringing to a host holds its place there already."""
+    by_id = {row.id: row for row in workloads}
+    coming = Operation.objects.filter(target_host__in=list(hosts), state__in=UNFINISHED, subject_id__in=list(by_id))
+    for subject_id, target_id in coming.order_by("created_at").values_list("subject_id", "target_host_id"):
+        row, target = by_id[subject_id], str(target_id)
+        if row.host != target:
+            yield replace(
+                row,
+                id=arriving_id(row.id, target),
+                host=target,
+                pinned=False,
+                movable=False,
+                immovable_reason=f"{row.label} is on its way to {hosts[target]}.",
+            )
+
+
+def arriving_id(workload_id: str, host_id: str) -> str:
+    """Names the second place of a workload that is on its way."""
+    return f"{workload_id} to {host_id}"
 
 
 def _pool_ids(host: Host) -> set[str]:
     return {mount.pool.pool_id for mount in host.pool_mounts.all()}
 
 
-def is_heard(host: Host, now: datetime) -> bool:
-    """Whether its host plane spoke lately."""
-    return host.last_seen_at is not None and now - host.last_seen_at <= HEARD_WITHIN
-
-
-def planner_host(host: Host, now: datetime, shared: set[str], busy: Mapping[tuple[str, str], str]) -> planner.Host:
-    is_on = host.power != Host.Power.OFF
-    accepts_reason = _why_no_new_work(host, now, busy)
-    has_bmc = hasattr(host, "bmc")
+def planner_host(host: Host, facts: Facts) -> planner.Host:
+    closed = host_states.why_not(host, "place", now=facts.now) or facts.busy.get(("host", str(host.pk))) or ""
+    has_bmc = host_states.has_bmc(host)
     return planner.Host(
         id=str(host.pk),
         name=host.name,
         site=host.rack.site.name,
         rack=host.rack.name,
-        capacity=planner.Resources(host.cpu_cores, float(host.memory_mib), host.disk_gib),
+        capacity=planner.Resources(host.cpu_cores, float(host.memory_mib), host.disk_gib or None),
         idle_watts=host.idle_watts,
-        peak_watts=host.peak_watts,
-        is_on=is_on,
+        peak_watts=max(host.idle_watts, host.peak_watts),
+        is_on=host.power != Host.Power.OFF,
         can_power_off=has_bmc,
         power_off_reason="" if has_bmc else f"{host.name} has no BMC on record, so nobody could wake it.",
-        accepts_work=not accepts_reason,
-        accepts_reason=accepts_reason,
+        accepts_work=not closed,
+        accepts_reason=closed.rstrip("."),
         architecture=host.architecture or "x86_64",
-        cpu_model="",
         has_hypervisor=bool(host.hypervisor),
         has_engine=bool(host.engine),
-        bridges=tuple(sorted(str(link["name"]) for link in host.links if link.get("kind") == "bridge")),
-        pools=tuple(sorted(_pool_ids(host) & shared)),
+        bridges=tuple(sorted(str(link.get("name")) for link in host.links if link.get("kind") == "bridge")),
+        pools=tuple(sorted(_pool_ids(host) & facts.shared_pools)),
     )
 
 
-def _why_no_new_work(host: Host, now: datetime, busy: Mapping[tuple[str, str], str]) -> str:
-    if host.power == Host.Power.OFF:
-        return f"{host.name} is switched off."
-    if host.is_in_maintenance:
-        return f"{host.name} is in maintenance."
-    if host.is_cordoned:
-        return f"{host.name} is cordoned: it takes no new workloads."
-    if not is_heard(host, now):
-        return f"{host.name} does not answer."
-    if doing := busy.get(("host", str(host.pk))):
-        return f"{host.name} is busy: {doing}."
-    return ""
-
-
-def planner_workload(
-    row: Workload,
-    own: VirtualMachine | Container | None,
-    shared: set[str],
-    busy: Mapping[tuple[str, str], str],
-) -> planner.Workload:
+def planner_workload(row: Workload, own: VirtualMachine | Container, facts: Facts) -> planner.Workload:
     disks = own.disks if isinstance(own, VirtualMachine) else []
-    on_shared = {disk.get("shared_pool_id") for disk in disks} & shared
+    shared = {str(disk["shared_pool_id"]) for disk in disks if disk.get("shared_pool_id") in facts.shared_pools}
     local_gib = sum(float(disk.get("size_gib") or 0) for disk in disks if disk.get("shared_pool_id") not in shared)
-    why = _why_not_movable(row, busy)
-    kind: planner.Kind = "vm" if row.kind == Workload.Kind.VM else "container"
+    disk_gib = local_gib if isinstance(own, VirtualMachine) else row.disk_gib
+    seen = facts.demand.get(str(row.pk), Demand())
+    fixed = _why_fixed(row, facts)
     return planner.Workload(
         id=str(row.pk),
-        kind=kind,
+        kind="vm" if isinstance(own, VirtualMachine) else "container",
         name=row.name,
         host=str(row.host_id),
-        allocation=planner.Resources(row.cpu_cores, float(row.memory_mib), local_gib if kind == "vm" else row.disk_gib),
+        allocation=planner.Resources(row.cpu_cores, float(row.memory_mib), disk_gib),
+        observed_p95=None if seen == Demand() else planner.Resources(seen.cpu_cores, seen.memory_mib),
         pinned=row.is_pinned,
         pinned_reason=row.pin_reason,
-        movable=not why,
-        immovable_reason=why,
+        movable=not fixed,
+        immovable_reason=fixed,
         anti_affinity=(row.anti_affinity_group,) if row.anti_affinity_group else (),
         bridges=tuple(str(bridge) for bridge in own.bridges) if isinstance(own, VirtualMachine) else (),
-        pools=tuple(sorted(pool for pool in on_shared if pool)),
+        pools=tuple(sorted(shared)),
         copy_gib=local_gib,
     )
 
 
-def _why_not_movable(row: Workload, busy: Mapping[tuple[str, str], str]) -> str:
-    if doing := busy.get((row.kind, str(row.pk))):
-        return f"{row.name} is busy: {doing}."
-    if row.state == Workload.State.UNKNOWN:
-        return f"Where {row.name} stands is not known: {row.state_reason or 'its host does not answer.'}"
-    if row.state not in RUNS:
-        return f"{row.name} is {row.get_state_display()}: only a running workload is moved live."
-    if row.state == Workload.State.PAUSED:
-        return f"{row.name} is paused: resume it, then it can be moved."
-    return ""
+def _why_fixed(row: Workload, facts: Facts) -> str:
+    """Why it can't be moved now, apart from being pinned, which the planner says itself; empty when it can."""
+    if row.is_pinned:
+        return ""
+    return workload_states.why_not(row, "move", busy=facts.busy.get((row.kind, str(row.pk))), now=facts.now) or ""
 
 
-def _with_demand(workload: planner.Workload, demand: Mapping[str, Demand]) -> planner.Workload:
-    seen = demand.get(workload.id)
-    if seen is None or (seen.cpu_cores is None and seen.memory_mib is None):
-        return workload
-    return replace(workload, observed_p95=planner.Resources(seen.cpu_cores, seen.memory_mib))
+def demand_of(data_center: planner.DataCenter) -> dict[str, Demand]:
+    """The measured demand that a data center was read with, to read it anew with the same."""
+    return {
+        row.id: Demand(row.observed_p95.cpu_cores, row.observed_p95.memory_mib)
+        for row in data_center.workloads
+        if row.observed_p95 is not None
+    }
 
 
 def fingerprint(data_center: planner.DataCenter) -> str:
-    """A hash over what a plan rests on: hosts, placements, allocations and rules; not over measured demand."""
+    """A hash over what a plan rests on: hosts, placements, allocations and rules.
+
+    Measured demand is not part of it, nor what passes by itself (a host that is busy, a move on its way).
+    """
     says: list[Any] = [
-        [host.id, host.is_on, host.accepts_work, host.capacity.cpu_cores, host.capacity.memory_mib]
+        [host.id, host.is_on, host.capacity.cpu_cores, host.capacity.memory_mib]
         for host in sorted(data_center.hosts, key=lambda host: host.id)
-    ] + [
-        [row.id, row.host, row.allocation.cpu_cores, row.allocation.memory_mib, row.pinned, row.anti_affinity]
-        for row in sorted(data_center.workloads, key=lambda row: row.id)
     ]
+    says += [[row.id, *material_facts(row)] for row in sorted(_placed(data_center), key=lambda row: row.id)]
     return hashlib.sha256(json.dumps(says).encode()).hexdigest()
+
+
+def material_facts(row: planner.Workload) -> tuple[Any, ...]:
+    """What of a workload a plan rests on."""
+    return (row.host, row.allocation.cpu_cores, row.allocation.memory_mib, row.pinned, *row.anti_affinity)
+
+
+def _placed(data_center: planner.DataCenter) -> list[planner.Workload]:
+    """Those that are really there: no UUID has a blank in it, only `arriving_id` has."""
+    return [row for row in data_center.workloads if " " not in row.id]
+
+
+def changes_between(before: planner.DataCenter, now: planner.DataCenter) -> list[str]:
+    """A sentence for each difference that a fingerprint sees."""
+    names = {host.id: host.label for host in (*before.hosts, *now.hosts)}
+    return [*_host_changes(before, now), *_workload_changes(before, now, names)]
+
+
+def _host_changes(before: planner.DataCenter, now: planner.DataCenter) -> Iterator[str]:
+    old, new = {host.id: host for host in before.hosts}, {host.id: host for host in now.hosts}
+    yield from (f"{old[one].label} was removed." for one in old.keys() - new.keys())
+    yield from (f"{new[one].label} is new." for one in new.keys() - old.keys())
+    for one in old.keys() & new.keys():
+        if old[one].is_on != new[one].is_on:
+            yield f"{new[one].label} was switched {'on' if new[one].is_on else 'off'}."
+        elif _size(old[one]) != _size(new[one]):
+            yield f"{new[one].label} has another capacity."
+
+
+def _size(host: planner.Host) -> tuple[float | None, float | None]:
+    return host.capacity.cpu_cores, host.capacity.memory_mib
+
+
+def _workload_changes(before: planner.DataCenter, now: planner.DataCenter, names: Mapping[str, str]) -> Iterator[str]:
+    old, new = {row.id: row for row in _placed(before)}, {row.id: row for row in _placed(now)}
+    yield from (f"{old[one].label} is gone." for one in old.keys() - new.keys())
+    yield from (f"{new[one].label} is new on {names.get(new[one].host)}." for one in new.keys() - old.keys())
+    for one in old.keys() & new.keys():
+        if old[one].host != new[one].host:
+            yield f"{new[one].label} is on {names.get(new[one].host)} now, no longer on {names.get(old[one].host)}."
+        elif material_facts(old[one]) != material_facts(new[one]):
+            yield f"{new[one].label} has another size or other rules."

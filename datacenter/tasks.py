@@ -12,7 +12,7 @@ from datacenter.metrics.demand import demand_p95
 from datacenter.metrics.store import MetricsStore
 from datacenter.models import Plan, PlanAction
 from datacenter.services.execution import plan_advance, plans_sweep
-from datacenter.services.planning import plan_make
+from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.snapshot import policy_of
 from hosts.operations.signals import operation_finished
 
@@ -33,8 +33,9 @@ def advance(plan_id: str) -> None:
 
 @shared_task(name="datacenter.plan_sweep")
 def sweep() -> None:
+    """Goes on with plans under way; asks again for those that no plan worker took up."""
     plans_sweep()
-    for plan_id in Plan.objects.filter(state=Plan.State.PLANNING).values_list("pk", flat=True):
+    for plan_id in plans_unplanned():
         current_app.send_task("datacenter.plan.make", args=[str(plan_id)], queue="plan", expires=15)
 
 

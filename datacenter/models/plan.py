@@ -38,6 +38,11 @@ class Plan(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["site"], condition=models.Q(state="running"), name="one_running_plan_per_site"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"plan of {self.site} at {self.created_at:%Y-%m-%d %H:%M}"

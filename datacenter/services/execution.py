@@ -10,15 +10,16 @@ import logging
 import uuid as uuids
 from collections import Counter
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 
+from datacenter.admission import why_not_admitted
 from datacenter.models import Plan, PlanAction
-from datacenter.snapshot import policy_of
+from datacenter.services.plans import world_of
+from datacenter.snapshot import data_center_read, demand_of, planner_policy, policy_of
 from hosts import services as host_services
-from hosts.errors import StowageError
+from hosts.errors import Refused, StowageError
 from hosts.models import Operation
 from hosts.publish import publish_change
 from workloads import services as workload_services
@@ -38,64 +39,50 @@ OPERATION_ENDED = {
 def plan_advance(plan_id: uuids.UUID | str) -> None:
     """Takes note of ended operations, starts every act that may start, ends the plan when nothing is left.
 
-    Safe to call at any time, from several workers at once.
+    Safe to call at any time, from several workers at once: every change is conditional on what it changes.
     """
-    plan = Plan.objects.select_related("site", "approved_by").get(pk=plan_id)
+    plan = Plan.objects.select_related("site", "approved_by").filter(pk=plan_id).first()
+    if plan is None:
+        return
     actions = list(plan.actions.select_related("operation", "workload", "source", "target"))
     for action in actions:
         _settle(action)
     failed = next((action for action in actions if action.state == State.FAILED), None)
-    if failed is not None and plan.state == Plan.State.RUNNING:
-        _stop(plan, actions, f"{_title(failed)} failed: {failed.sentence}")
-    if plan.state == Plan.State.RUNNING:
+    if failed is not None:
+        _stop(plan, f"{_title(failed)} failed: {failed.sentence}")
+    else:
         for action in _startable(plan, actions):
-            _begin(plan, action)
-            if action.state == State.FAILED:
-                _stop(plan, actions, f"{_title(action)} could not start: {action.sentence}")
+            if not _begin(plan, action):
                 break
-    _finish_when_done(plan, actions)
+    _finish_when_done(plan)
 
 
 def _title(action: PlanAction) -> str:
     if action.kind == PlanAction.Kind.MOVE:
-        return f"The move of {action.workload_name} to {action.target}"
-    return f"Switching {action.source} off"
+        return f"The move of {action.workload_name} to {action.target or 'a removed host'}"
+    return f"Switching {action.source or 'a removed host'} off"
 
 
 def _settle(action: PlanAction) -> None:
     """Brings a running act to the state of its operation, once."""
     if action.state != State.RUNNING:
         return
-    if action.operation is None and not _operation_found(action):
+    operation = action.operation
+    if operation is None:
+        ended, sentence = State.FAILED, "Its operation was removed."
+    elif (found := OPERATION_ENDED.get(Operation.State(operation.state))) is not None:
+        ended, sentence = found, "" if found == State.DONE else operation.message or "It was cancelled."
+    else:
         return
-    assert action.operation is not None
-    ended = OPERATION_ENDED.get(Operation.State(action.operation.state))
-    if ended is None:
-        return
-    sentence = "" if ended == State.DONE else action.operation.message or "It was cancelled."
     if PlanAction.objects.filter(pk=action.pk, state=State.RUNNING).update(state=ended, sentence=sentence):
         publish_change("plan", action.plan_id, "action")
     action.state, action.sentence = ended, sentence
 
 
-def _operation_found(action: PlanAction) -> bool:
-    """Heals a crash between claiming an act and noting its operation: finds it by its key, or lets the act wait."""
-    action.operation = Operation.objects.filter(idempotency_key=_key(action)).first()
-    state = State.RUNNING if action.operation else State.WAITING
-    PlanAction.objects.filter(pk=action.pk, state=State.RUNNING, operation=None).update(
-        operation=action.operation, state=state
-    )
-    action.state = state
-    return action.operation is not None
-
-
-def _key(action: PlanAction) -> str:
-    """Names the act's operation, so that starting it twice gives the same one."""
-    return f"plan-action-{action.pk}"
-
-
 def _startable(plan: Plan, actions: list[PlanAction]) -> list[PlanAction]:
     """Waiting acts whose predecessors are done, as many as the limits per host let run beside those that do."""
+    if plan.state != Plan.State.RUNNING:
+        return []
     policy = policy_of(plan.site)
     done = {action.number for action in actions if action.state == State.DONE}
     running = [action for action in actions if action.state == State.RUNNING and action.kind == PlanAction.Kind.MOVE]
@@ -106,10 +93,11 @@ def _startable(plan: Plan, actions: list[PlanAction]) -> list[PlanAction]:
         if action.state != State.WAITING or not done.issuperset(action.after):
             continue
         if action.kind == PlanAction.Kind.MOVE:
-            if (
+            is_full = (
                 leaving[action.source_id] >= policy.moves_out_per_host
                 or coming[action.target_id] >= policy.moves_in_per_host
-            ):
+            )
+            if is_full:
                 continue
             leaving[action.source_id] += 1
             coming[action.target_id] += 1
@@ -117,47 +105,63 @@ def _startable(plan: Plan, actions: list[PlanAction]) -> list[PlanAction]:
     return chosen
 
 
-def _begin(plan: Plan, action: PlanAction) -> None:
-    """Claims the act and starts its operation, which checks everything anew; a refusal fails the act."""
-    if not PlanAction.objects.filter(pk=action.pk, state=State.WAITING).update(state=State.RUNNING):
-        action.refresh_from_db()
-        return
-    action.state = State.RUNNING
-    try:
-        operation = _operation_start(plan, action, plan.approved_by or _nobody())
-    except StowageError as error:
-        action.state, action.sentence = State.FAILED, error.message
-        PlanAction.objects.filter(pk=action.pk).update(state=State.FAILED, sentence=error.message)
-    else:
-        action.operation = operation
+def _begin(plan: Plan, action: PlanAction) -> bool:
+    """Starts the act's operation; False when the plan was stopped by a refusal.
+
+    Claim, check and operation are one transaction: no crash leaves a claimed act without its operation, and of two
+    workers only one gets through.
+    """
+    with transaction.atomic():
+        claimed = PlanAction.objects.filter(pk=action.pk, state=State.WAITING, plan__state=Plan.State.RUNNING)
+        if not claimed.update(state=State.RUNNING):
+            return True
+        try:
+            with transaction.atomic():
+                operation = _operation_start(plan, action, plan.approved_by or AnonymousUser())
+        except StowageError as error:
+            PlanAction.objects.filter(pk=action.pk).update(state=State.FAILED, sentence=error.message)
+            _stop(plan, f"{_title(action)} could not start: {error.message}")
+            return False
         PlanAction.objects.filter(pk=action.pk).update(operation=operation)
-    publish_change("plan", plan.pk, "action")
+        publish_change("plan", plan.pk, "action")
+    return True
 
 
-def _nobody() -> AbstractBaseUser:
-    """Stands in for an approver whose account was removed: the services will refuse."""
-    return get_user_model()(username="removed", is_active=False)
+def _operation_start(plan: Plan, action: PlanAction, user: AbstractBaseUser | AnonymousUser) -> Operation:
+    key = f"plan-action-{action.pk}"
+    if action.kind == PlanAction.Kind.POWER_OFF:
+        if action.source is None:
+            raise Refused("The host was removed meanwhile.")
+        return host_services.host_power_off(user, action.source, idempotency_key=key)
+    if action.workload is None or action.target is None:
+        raise workload_services.gone(action.workload_name)
+    if action.workload.host_id != action.source_id:
+        raise workload_services.moved_meanwhile(action.workload, action.source)
+    _refuse_if_unfit(plan, action)
+    return workload_services.workload_move(user, action.workload, target=action.target, idempotency_key=key)
 
 
-def _operation_start(plan: Plan, action: PlanAction, user: AbstractBaseUser) -> Operation:
-    key = _key(action)
-    if action.kind == PlanAction.Kind.MOVE:
-        if action.workload is None:
-            raise workload_services.gone(action.workload_name)
-        if action.workload.host_id != action.source_id:
-            raise workload_services.moved_meanwhile(action.workload, action.source)
-        return workload_services.workload_move(user, action.workload, target=action.target, idempotency_key=key)
-    return host_services.host_power_off(user, action.source, idempotency_key=key)
+def _refuse_if_unfit(plan: Plan, action: PlanAction) -> None:
+    """Raises Refused unless the move still fits the world as it is now, under the policy as it is now.
+
+    Demand is counted as it was measured for the plan.
+    """
+    planned = world_of(plan)
+    world = data_center_read(plan.site, timezone.now(), demand_of(planned) if planned else None)
+    policy = planner_policy(policy_of(plan.site))
+    workload = next((row for row in world.workloads if row.id == str(action.workload_id)), None)
+    target = next((host for host in world.hosts if host.id == str(action.target_id)), None)
+    if workload is None or target is None:
+        raise workload_services.gone(action.workload_name)
+    if reason := workload.why_fixed or why_not_admitted(world, policy, workload, target):
+        raise Refused(f"{reason.rstrip('.')}.")
 
 
 @transaction.atomic
-def _stop(plan: Plan, actions: list[PlanAction], sentence: str) -> None:
-    """Drops what has not begun and says why."""
-    plan.state = Plan.State.STOPPED
-    Plan.objects.filter(pk=plan.pk, state=Plan.State.RUNNING).update(state=Plan.State.STOPPED, reason=sentence)
-    for action in actions:
-        if action.state == State.WAITING:
-            action.state = State.DROPPED
+def _stop(plan: Plan, sentence: str) -> None:
+    """Drops what has not begun and says why; once."""
+    if not Plan.objects.filter(pk=plan.pk, state=Plan.State.RUNNING).update(state=Plan.State.STOPPED, reason=sentence):
+        return
     PlanAction.objects.filter(plan=plan, state=State.WAITING).update(
         state=State.DROPPED, sentence="An earlier act failed, so the rest was dropped."
     )
@@ -165,17 +169,21 @@ def _stop(plan: Plan, actions: list[PlanAction], sentence: str) -> None:
     publish_change("plan", plan.pk, "stopped")
 
 
-def _finish_when_done(plan: Plan, actions: list[PlanAction]) -> None:
-    if any(action.state not in ENDED for action in actions):
+@transaction.atomic
+def _finish_when_done(plan: Plan) -> None:
+    """Notes the end once no act is open any more: done, or stopped and now at rest."""
+    if PlanAction.objects.filter(plan=plan).exclude(state__in=ENDED).exists():
         return
+    rows = Plan.objects.filter(pk=plan.pk, finished_at=None)
     now = timezone.now()
-    if Plan.objects.filter(pk=plan.pk, state=Plan.State.RUNNING).update(state=Plan.State.DONE, finished_at=now):
-        publish_change("plan", plan.pk, "done")
-    Plan.objects.filter(pk=plan.pk, state=Plan.State.STOPPED, finished_at=None).update(finished_at=now)
+    is_done = rows.filter(state=Plan.State.RUNNING).update(state=Plan.State.DONE, finished_at=now)
+    is_at_rest = rows.filter(state=Plan.State.STOPPED).update(finished_at=now)
+    if is_done or is_at_rest:
+        publish_change("plan", plan.pk, "done" if is_done else "stopped")
 
 
 def plans_sweep() -> None:
-    """Advances every plan with something open: what a lost message left behind is found here."""
-    open_actions = PlanAction.objects.filter(state__in=[State.RUNNING, State.WAITING])
-    for plan_id in set(open_actions.filter(plan__state__in=["running", "stopped"]).values_list("plan_id", flat=True)):
+    """Advances every plan that has not come to rest: what a lost message left behind is found here."""
+    rows = Plan.objects.filter(state__in=[Plan.State.RUNNING, Plan.State.STOPPED], finished_at=None)
+    for plan_id in list(rows.values_list("pk", flat=True)):
         plan_advance(plan_id)

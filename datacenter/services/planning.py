@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import uuid as uuids
+from datetime import timedelta
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,24 +16,44 @@ from datacenter.planner import model as planner
 from datacenter.planner.data import to_data
 from datacenter.services.savings import saving, tariff_of
 from datacenter.snapshot import data_center_read, fingerprint, planner_policy, policy_of
+from hosts.errors import Refused, StowageError
 from hosts.publish import publish_change
 from workloads.models import Workload
 
+log = logging.getLogger(__name__)
+
+PLANNING_MOST = timedelta(minutes=10)
+RING_AGAIN_AFTER = timedelta(seconds=15)
+
 
 def plan_make(plan: Plan, demand: dict[str, Demand]) -> None:
-    """Fills the plan: document, actions, savings; state PROPOSED, or FAILED with a sentence. Loads the planner."""
-    policy_row = policy_of(plan.site)
-    policy = planner_policy(policy_row)
+    """Fills the plan: document, actions, savings; state PROPOSED, or FAILED with a sentence. Loads the planner.
+
+    Called by the plan worker alone; may think for seconds, outside of any transaction.
+    """
     world = data_center_read(plan.site, timezone.now(), demand)
-    host_id = plan.document.get("evacuate")
     if not world.hosts:
         return _fail(plan, f"{plan.site} has no enrolled host. Enrol one first.")
+    try:
+        answer = _answer(plan, world)
+    except StowageError as error:
+        return _fail(plan, error.message)
+    except Exception as error:
+        log.exception("Plan %s broke the planner", plan.pk)
+        return _fail(plan, f"The planner made a mistake ({type(error).__name__}); the log of the plan worker has it.")
+    with transaction.atomic():
+        _write_proposal(plan, world, answer)
+
+
+def _answer(plan: Plan, world: planner.DataCenter) -> planner.Plan:
+    """The planner's answer, proved by its verifier."""
+    policy = planner_policy(policy_of(plan.site))
+    host_id = plan.document.get("evacuate")
     answer = engine.evacuate(world, policy, host_id) if host_id else engine.plan(world, policy)
     if violations := engine.verify_plan(world, policy, answer):
         sentences = " ".join(violation.sentence for violation in violations[:3])
-        return _fail(plan, f"The plan did not pass its check and is not shown: {sentences}")
-    with transaction.atomic():
-        _write_proposal(plan, world, answer)
+        raise Refused(f"The plan did not pass its check and is not shown: {sentences}")
+    return answer
 
 
 def _fail(plan: Plan, sentence: str) -> None:
@@ -89,3 +113,11 @@ def actions_of(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> l
             )
         )
     return actions
+
+
+def plans_unplanned() -> list[uuids.UUID]:
+    """Plans that still wait for a plan worker; those that have waited for too long fail with a sentence."""
+    waiting = Plan.objects.filter(state=Plan.State.PLANNING)
+    for plan in waiting.filter(created_at__lt=timezone.now() - PLANNING_MOST):
+        _fail(plan, "The planner gave no answer within ten minutes. Does the plan worker run? Its log may tell more.")
+    return list(waiting.filter(created_at__lt=timezone.now() - RING_AGAIN_AFTER).values_list("pk", flat=True))

@@ -1,27 +1,31 @@
-"""Plans from request to approval. Carrying out is `execution`'s."""
+"""Plans from request to approval. Filling them is `planning`'s, carrying them out `execution`'s."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from celery import current_app
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
 from datacenter.planner.data import from_data
-from datacenter.snapshot import data_center_read, fingerprint
+from datacenter.snapshot import changes_between, data_center_read, fingerprint
 from hosts.access import may
 from hosts.audit import audit_write
 from hosts.errors import Forbidden, Refused
 from hosts.models import Host, Site
 from hosts.publish import publish_change
+from hosts.states import why_not
 
 State = Plan.State
-OPEN_STATES = (State.PLANNING, State.PROPOSED, State.RUNNING)
+UNDECIDED = (State.PLANNING, State.PROPOSED)
+GOOD_FOR = timedelta(hours=24)  # the demand that a plan was made with is older than that afterwards
+CHANGES_TOLD = 3
 
 
 def _require_operator(user: AbstractBaseUser, thing: Any) -> None:
@@ -36,9 +40,10 @@ def plan_request(user: AbstractBaseUser, site: Site, *, evacuate: Host | None = 
     With `evacuate` the plan empties that host and leaves it on. Raises Refused while a plan runs there.
     """
     _require_operator(user, site)
-    if running := Plan.objects.filter(site=site, state=State.RUNNING).first():
-        raise Refused(f"A plan of {site} is being carried out. Wait for its end, or stop it first.", str(running.pk))
-    Plan.objects.filter(site=site, state__in=[State.PROPOSED, State.PLANNING]).update(
+    _refuse_while_running(site)
+    if evacuate is not None and (reason := why_not(evacuate, "drain")):
+        raise Refused(reason)
+    Plan.objects.filter(site=site, state__in=UNDECIDED).update(
         state=State.REJECTED, reason="A newer plan was asked for.", finished_at=timezone.now()
     )
     plan = Plan.objects.create(
@@ -56,6 +61,12 @@ def _ring_planner(plan_id: str) -> None:
     current_app.send_task("datacenter.plan.make", args=[plan_id], queue="plan", expires=120)
 
 
+def _refuse_while_running(site: Site) -> None:
+    """A stopped plan counts as running until its last act has ended."""
+    if Plan.objects.filter(site=site, state__in=[State.RUNNING, State.STOPPED], finished_at=None).exists():
+        raise Refused(f"A plan of {site} is being carried out. Wait for its end, or stop it first.")
+
+
 def answer_of(plan: Plan) -> planner.Plan | None:
     """The planner's answer as kept in the plan; None while there is none."""
     data = plan.document.get("plan")
@@ -68,63 +79,100 @@ def world_of(plan: Plan) -> planner.DataCenter | None:
     return from_data(planner.DataCenter, data) if data else None
 
 
-@transaction.atomic
 def plan_approve(user: AbstractBaseUser, plan: Plan) -> Plan:
-    """Sets the plan going. Raises Refused when the world has changed since it was made."""
+    """Sets the plan going. Raises Refused when it is too old, or the world has changed since it was made."""
     _require_operator(user, plan)
+    try:
+        _approve(user, plan)
+    except IntegrityError as error:
+        raise Refused(f"Another plan of {plan.site} was approved at this moment. Reload the page.") from error
+    plan.refresh_from_db()
+    return plan
+
+
+@transaction.atomic
+def _approve(user: AbstractBaseUser, plan: Plan) -> None:
+    plan.refresh_from_db()
     if plan.state != State.PROPOSED:
         raise Refused(f"Only a proposed plan can be approved; this one is {plan.get_state_display()}.")
+    _refuse_while_running(plan.site)
+    if not plan.actions.exists():
+        raise Refused("This plan changes nothing, so there is nothing to approve.")
     now = timezone.now()
-    if fingerprint(data_center_read(plan.site, now)) != plan.world_fingerprint:
-        raise Refused(
-            "The data center has changed since this plan was made (a host, a placement, an allocation or a rule). "
-            "Ask for a new plan."
-        )
-    if Plan.objects.filter(site=plan.site, state=State.RUNNING).exists():
-        raise Refused(f"Another plan of {plan.site} is being carried out. Wait for its end, or stop it first.")
+    if now - plan.created_at > GOOD_FOR:
+        raise Refused("This plan is older than a day, and what it was measured on too. Ask for a new plan.")
+    if sentences := changes_since(plan):
+        raise Refused(f"The data center has changed since this plan was made: {told(sentences)} Ask for a new plan.")
     changed = Plan.objects.filter(pk=plan.pk, state=State.PROPOSED).update(
         state=State.RUNNING, approved_by=user, approved_at=now
     )
     if not changed:
         raise Refused("Somebody else was faster: the plan is no longer a proposal. Reload the page.")
     audit_write(user, "plan_approve", "plan", plan.pk, str(plan.site))
-    advance = partial(current_app.send_task, "datacenter.plan_advance", args=[str(plan.pk)], queue="control")
-    transaction.on_commit(advance, robust=True)
     publish_change("plan", plan.pk, "approved")
-    plan.refresh_from_db()
-    return plan
+    ring = partial(current_app.send_task, "datacenter.plan_advance", args=[str(plan.pk)], queue="control")
+    transaction.on_commit(ring, robust=True)
 
 
-def plan_reject(user: AbstractBaseUser, plan: Plan) -> None:
-    """Puts a proposal aside."""
-    _require_operator(user, plan)
-    _end(
-        user,
-        plan,
-        [State.PROPOSED, State.PLANNING],
-        State.REJECTED,
-        f"Rejected by {user.get_username()}.",
-        "plan_reject",
-    )
+def changes_since(plan: Plan) -> list[str]:
+    """What has happened since the plan was made that it does not know of, a sentence each."""
+    planned, now = world_of(plan), data_center_read(plan.site, timezone.now())
+    if planned is None:
+        return ["Nobody knows what it was made for."]
+    if fingerprint(now) != plan.world_fingerprint:
+        return changes_between(planned, now) or ["The rules of the plan's making have changed."]
+    return _obstacles(plan, now)
 
 
-def plan_stop(user: AbstractBaseUser, plan: Plan) -> None:
-    """Starts nothing more of a running plan; what is under way ends by itself."""
-    _require_operator(user, plan)
-    _end(user, plan, [State.RUNNING], State.STOPPED, f"Stopped by {user.get_username()}.", "plan_stop")
-    PlanAction.objects.filter(plan=plan, state=PlanAction.State.WAITING).update(
-        state=PlanAction.State.DROPPED, sentence="The plan was stopped."
-    )
+def _obstacles(plan: Plan, now: planner.DataCenter) -> list[str]:
+    """What stands in the way of the plan's own moves just now."""
+    hosts = {host.id: host for host in now.hosts}
+    workloads = {row.id: row for row in now.workloads}
+    sentences = []
+    for action in plan.actions.filter(kind=PlanAction.Kind.MOVE):
+        target, workload = hosts.get(str(action.target_id)), workloads.get(str(action.workload_id))
+        if target is None or workload is None:
+            sentences.append(f"{action.workload_name} or its target is gone.")
+        elif not target.accepts_work:
+            sentences.append(f"{target.accepts_reason}.")
+        elif reason := workload.why_fixed:
+            sentences.append(f"{reason.rstrip('.')}.")
+    return list(dict.fromkeys(sentences))
+
+
+def told(sentences: list[str]) -> str:
+    """The first few of the sentences, and how many more there are."""
+    more = len(sentences) - CHANGES_TOLD
+    return " ".join(sentences[:CHANGES_TOLD]) + (f" And {more} more." if more > 0 else "")
 
 
 @transaction.atomic
-def _end(user: AbstractBaseUser, plan: Plan, allowed: list[str], state: str, reason: str, verb: str) -> None:
-    changed = Plan.objects.filter(pk=plan.pk, state__in=allowed).update(
-        state=state, reason=reason, finished_at=timezone.now()
+def plan_reject(user: AbstractBaseUser, plan: Plan) -> None:
+    """Puts a proposal aside."""
+    _require_operator(user, plan)
+    _change(
+        plan, UNDECIDED, state=State.REJECTED, reason=f"Rejected by {user.get_username()}.", finished_at=timezone.now()
     )
-    if not changed:
-        plan.refresh_from_db()
-        raise Refused(f"That can't be done to a plan that is {plan.get_state_display()}.")
-    audit_write(user, verb, "plan", plan.pk, str(plan.site))
-    publish_change("plan", plan.pk, state)
+    audit_write(user, "plan_reject", "plan", plan.pk, str(plan.site))
+
+
+@transaction.atomic
+def plan_stop(user: AbstractBaseUser, plan: Plan) -> None:
+    """Starts nothing more of a running plan; what is under way ends by itself."""
+    _require_operator(user, plan)
+    _change(plan, (State.RUNNING,), state=State.STOPPED, reason=f"Stopped by {user.get_username()}.")
+    PlanAction.objects.filter(plan=plan, state=PlanAction.State.WAITING).update(
+        state=PlanAction.State.DROPPED, sentence="The plan was stopped."
+    )
+    audit_write(user, "plan_stop", "plan", plan.pk, str(plan.site))
+    ring = partial(current_app.send_task, "datacenter.plan_advance", args=[str(plan.pk)], queue="control")
+    transaction.on_commit(ring, robust=True)
+
+
+def _change(plan: Plan, allowed: tuple[State, ...], **values: Any) -> None:
+    """The conditional update behind a decision; raises Refused when the plan is past it."""
+    changed = Plan.objects.filter(pk=plan.pk, state__in=allowed).update(**values)
     plan.refresh_from_db()
+    if not changed:
+        raise Refused(f"That can't be done to a plan that is {plan.get_state_display()}.")
+    publish_change("plan", plan.pk, str(plan.state))

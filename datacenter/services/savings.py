@@ -13,7 +13,7 @@ from hosts.models import Host, Site
 
 @dataclass(frozen=True)
 class Saving:
-    """What a year saves. `before_watts` and `after_watts` are the servers alone, the rest includes the PUE."""
+    """What a year saves. `before_watts` and `after_watts` are the servers alone, all else includes the PUE."""
 
     before_watts: float
     after_watts: float
@@ -23,25 +23,32 @@ class Saving:
     currency: str
     co2_kg_per_year: float
     how: str
+    before_kwh_per_year: float
+    after_kwh_per_year: float
+    before_money_per_year: float
+    after_money_per_year: float
+    before_co2_kg_per_year: float
+    after_co2_kg_per_year: float
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def tariff_of(site: Site) -> Tariff:
-    """The site's tariff; made with the defaults where there is none."""
-    return Tariff.objects.get_or_create(site=site)[0]
+    """The site's tariff; one with the defaults, not stored, where there is none."""
+    return Tariff.objects.filter(site=site).first() or Tariff(site=site)
 
 
 def saving(tariff: Tariff, before_watts: float, after_watts: float, why: str) -> Saving:
     """The saving of drawing `after_watts` where `before_watts` were drawn."""
-    year = savings_per_year(
-        before_watts,
-        after_watts,
-        price_per_kwh=float(tariff.price_per_kwh),
-        co2_g_per_kwh=tariff.carbon_g_per_kwh,
-        pue=tariff.pue,
-    )
+    rates = {
+        "price_per_kwh": float(tariff.price_per_kwh),
+        "co2_g_per_kwh": tariff.carbon_g_per_kwh,
+        "pue": tariff.pue,
+    }
+    before = savings_per_year(before_watts, 0.0, **rates)
+    after = savings_per_year(after_watts, 0.0, **rates)
+    year = savings_per_year(before_watts, after_watts, **rates)
     return Saving(
         before_watts=before_watts,
         after_watts=after_watts,
@@ -51,6 +58,12 @@ def saving(tariff: Tariff, before_watts: float, after_watts: float, why: str) ->
         currency=tariff.currency,
         co2_kg_per_year=year.co2_kg_per_year,
         how=f"{why} {year.sentence}",
+        before_kwh_per_year=before.kwh_per_year,
+        after_kwh_per_year=after.kwh_per_year,
+        before_money_per_year=before.money_per_year,
+        after_money_per_year=after.money_per_year,
+        before_co2_kg_per_year=before.co2_kg_per_year,
+        after_co2_kg_per_year=after.co2_kg_per_year,
     )
 
 
@@ -67,10 +80,9 @@ def site_saving(site: Site, hosts: Iterable[Host], latest: Mapping[str, Mapping[
     """What the hosts that are off save now, against all of them being on."""
     hosts = list(hosts)
     now_watts = sum(host_watts_now(host, latest) for host in hosts)
-    off_watts = sum(host.idle_watts for host in hosts if host.power == Host.Power.OFF)
-    off_count = sum(host.power == Host.Power.OFF for host in hosts)
+    off = [host for host in hosts if host.power == Host.Power.OFF]
     why = (
-        f"{off_count} of {len(hosts)} hosts are off; each would draw its idle watts if it were on. "
+        f"{len(off)} of {len(hosts)} hosts are off; each would draw its idle watts if it were on. "
         "Hosts that are on draw between idle and peak by their CPU use now."
     )
-    return saving(tariff_of(site), now_watts + off_watts, now_watts, why)
+    return saving(tariff_of(site), now_watts + sum(host.idle_watts for host in off), now_watts, why)
