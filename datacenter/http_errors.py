@@ -32,4 +32,6 @@ class SentencesMiddleware:
         status = status_of(error)
         if request.path.startswith(("/api/", "/plane/")):
             return JsonResponse({"error": type(error).__name__, "message": error.message}, status=status)
+        if "HX-Request" in request.headers or "X-Region" in request.headers:
+            return HttpResponse(error.message, status=status, content_type="text/plain; charset=utf-8")
         return render(request, "error.html", {"message": error.message, "status": status}, status=status)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from hosts.routing import websocket_urlpatterns as host_sockets
 
-websocket_urlpatterns: list[URLPattern] = []
+websocket_urlpatterns = [*host_sockets]

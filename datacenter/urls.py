@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
-from django.urls import path
+from django.urls import include, path
+
+from datacenter.api import api_urls
+from datacenter.views import overview, plans
+from datacenter.views.login import LoginView
 
 urlpatterns = [
-    path("login/", auth_views.LoginView.as_view(template_name="login.html"), name="login"),
+    path("", overview.overview, name="overview"),
+    path("plans/", plans.plan_list, name="plans"),
+    path("plans/request/", plans.plan_request, name="plan-request"),
+    path("plans/<uuid:uuid>/", plans.plan_page, name="plan"),
+    path("plans/<uuid:uuid>/approve/", plans.plan_approve, name="plan-approve"),
+    path("plans/<uuid:uuid>/reject/", plans.plan_reject, name="plan-reject"),
+    path("plans/<uuid:uuid>/stop/", plans.plan_stop, name="plan-stop"),
+    path("hosts/<uuid:uuid>/drain/", plans.host_drain, name="host-drain"),
+    path("", include("hosts.urls")),
+    path("", include("workloads.urls")),
+    path("plane/v1/", include("hosts.plane_urls")),
+    path("plane/v1/", include("workloads.plane_urls")),
+    path("api/", api_urls()),
+    path("login/", LoginView.as_view(), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
 ]

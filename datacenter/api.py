@@ -1,0 +1,172 @@
+"""The API at /api/: its assembly, and the routes of sites, plans and histories. Errors are sentences."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, Literal
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Query, Router
+from ninja.errors import AuthenticationError, ValidationError
+
+from datacenter import queries
+from datacenter.http_errors import status_of
+from datacenter.metrics.history import history
+from datacenter.models import Plan
+from datacenter.schemas import HistoryOut, PlanDetailOut, PlanIn, PlanOut, SiteOut
+from datacenter.services import plans as services
+from datacenter.services.savings import site_saving
+from hosts.api import OPERATE, VIEW, host_found, operations
+from hosts.api import router as hosts
+from hosts.errors import DriverError, NotFound, StowageError
+from hosts.models import Site
+from workloads.api import images, workload_found
+from workloads.api import router as workloads
+
+sites = Router(tags=["sites"])
+plans = Router(tags=["plans"])
+histories = Router(tags=["history"])
+
+
+@sites.get("", response=list[SiteOut], auth=VIEW)
+def site_list(request: HttpRequest) -> list[dict[str, Any]]:
+    """Sites with what they save now."""
+    return [
+        {
+            "id": view.site.pk,
+            "name": view.site.name,
+            "host_count": view.host_count,
+            "on_count": view.on_count,
+            "saving": asdict(site_saving(view.site, view.hosts, view.values)),
+        }
+        for view in queries.overview()
+    ]
+
+
+def plan_found(uuid: UUID) -> Plan:
+    plan = Plan.objects.select_related("site").filter(pk=uuid).first()
+    if plan is None:
+        raise NotFound("There is no such plan.")
+    return plan
+
+
+@plans.get("", response=list[PlanOut], auth=VIEW)
+def plan_list(request: HttpRequest, limit: int = Query(50, ge=1, le=200)) -> QuerySet[Plan]:
+    return Plan.objects.select_related("site").defer(*queries.KEEPS_FROM_LISTS)[:limit]
+
+
+@plans.post("", response={202: PlanOut}, auth=OPERATE)
+def plan_request(request: HttpRequest, payload: PlanIn) -> tuple[int, Plan]:
+    site = Site.objects.filter(pk=payload.site).first()
+    if site is None:
+        raise NotFound("There is no such site.")
+    evacuate = host_found(payload.evacuate) if payload.evacuate else None
+    return 202, services.plan_request(request.user, site, evacuate=evacuate)
+
+
+@plans.get("/{uuid:uuid}", response=PlanDetailOut, auth=VIEW)
+def plan_one(request: HttpRequest, uuid: UUID) -> dict[str, Any]:
+    plan = plan_found(uuid)
+    actions = [line.action for line in queries.plan_progress(plan).lines]
+    return {"plan": plan, "actions": actions, "answer": plan.document.get("plan")}
+
+
+@plans.post("/{uuid:uuid}/approve", response=PlanOut, auth=OPERATE)
+def plan_approve(request: HttpRequest, uuid: UUID) -> Plan:
+    services.plan_approve(request.user, plan_found(uuid))
+    return plan_found(uuid)
+
+
+@plans.post("/{uuid:uuid}/reject", response=PlanOut, auth=OPERATE)
+def plan_reject(request: HttpRequest, uuid: UUID) -> Plan:
+    services.plan_reject(request.user, plan_found(uuid))
+    return plan_found(uuid)
+
+
+@plans.post("/{uuid:uuid}/stop", response=PlanOut, auth=OPERATE)
+def plan_stop(request: HttpRequest, uuid: UUID) -> Plan:
+    services.plan_stop(request.user, plan_found(uuid))
+    return plan_found(uuid)
+
+
+Topic = Literal["cpu", "memory"]
+
+
+@histories.get("/host/{uuid:uuid}/{topic}", response=HistoryOut, auth=VIEW)
+def host_history(
+    request: HttpRequest, uuid: UUID, topic: Topic, hours: float = Query(1, gt=0, le=24 * 31)
+) -> dict[str, Any]:
+    return _lines("host", host_found(uuid).pk, topic, hours)
+
+
+@histories.get("/workload/{uuid:uuid}/{topic}", response=HistoryOut, auth=VIEW)
+def workload_history(
+    request: HttpRequest, uuid: UUID, topic: Topic, hours: float = Query(1, gt=0, le=24 * 31)
+) -> dict[str, Any]:
+    return _lines("workload", workload_found(uuid).pk, topic, hours)
+
+
+def _lines(thing: str, thing_id: UUID, topic: Topic, hours: float) -> dict[str, Any]:
+    """The lines; where the store fails, none and its sentence: a chart is never worth an error page."""
+    try:
+        times, lines = history(thing, str(thing_id), topic, time.time(), hours)
+    except DriverError as error:
+        return {"times": [], "series": [], "sentence": error.message}
+    return {"times": times, "series": [asdict(line) for line in lines]}
+
+
+# The documentation page of django-ninja loads scripts from elsewhere: only the description itself is served.
+api = NinjaAPI(title="Stowage", version="1", docs_url=None, openapi_url=None)
+api.add_router("/hosts", hosts)
+api.add_router("/operations", operations)
+api.add_router("/workloads", workloads)
+api.add_router("/images", images)
+api.add_router("/sites", sites)
+api.add_router("/plans", plans)
+api.add_router("/history", histories)
+
+
+@api.get("/openapi.json", auth=VIEW, include_in_schema=False)
+def openapi(request: HttpRequest) -> dict[str, Any]:
+    """The API's description by OpenAPI 3.1, for whoever is logged in."""
+    return api.get_openapi_schema(path_prefix="/api/")
+
+
+def _said(request: HttpRequest, status: int, kind: str, message: str) -> HttpResponse:
+    return api.create_response(request, {"error": kind, "message": message}, status=status)
+
+
+@api.exception_handler(StowageError)
+def refused(request: HttpRequest, error: StowageError) -> HttpResponse:
+    return _said(request, status_of(error), type(error).__name__, error.message)
+
+
+@api.exception_handler(AuthenticationError)
+def not_logged_in(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    return _said(request, 401, "Unauthorised", "Log in first.")
+
+
+@api.exception_handler(RequestDataTooBig)
+def too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return _said(request, 413, "Invalid", "The request is too large.")
+
+
+@api.exception_handler(ValidationError)
+def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """The first thing that is wrong, named by its place."""
+    first = error.errors[0] if error.errors else {}
+    place = ".".join(str(part) for part in first.get("loc", ())[1:] if part != "payload")
+    return _said(request, 422, "Invalid", f"{place or 'The request'}: {first.get('msg', 'is not valid')}.")
+
+
+def api_urls() -> Any:
+    """Addresses of the API; who may call what is each route's `auth`, so the login redirect keeps out."""
+    patterns, app_name, namespace = api.urls
+    for pattern in patterns:
+        pattern.callback = login_not_required(pattern.callback)
+    return patterns, app_name, namespace

@@ -1,0 +1,217 @@
+"""What the overview and the plan pages read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from datacenter.metrics.live import latest_read
+from datacenter.models import Plan, PlanAction
+from datacenter.planner.data import from_data
+from datacenter.planner.model import DataCenter
+from datacenter.planner.model import Plan as Answer
+from datacenter.planner.model import Workload as PlannedWorkload
+from hosts.models import Host, Site
+from hosts.queries import HostStatus, host_status, hosts_all
+from workloads.models import Workload
+
+KEEPS_FROM_LISTS = ("document",)  # a plan's document is large; lists do without it
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A workload inside a host's tile. `mark` says what a plan does to it: "came", "leaves" or nothing."""
+
+    id: str
+    name: str
+    kind: str
+    word: str
+    title: str
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A host on the overview."""
+
+    host: Host
+    status: HostStatus
+    chips: list[Chip]
+    values: dict[str, Any]
+
+    @property
+    def is_off(self) -> bool:
+        return self.status.word == "off"
+
+    @property
+    def source(self) -> str:
+        """Under which the host's samples come."""
+        return f"host:{self.host.pk}"
+
+
+@dataclass
+class SiteView:
+    """A site on the overview: racks with their tiles, and its latest plan that still matters."""
+
+    site: Site
+    racks: list[tuple[str, list[Tile]]]
+    plan: Plan | None
+    hosts: list[Host] = field(default_factory=list)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def on_count(self) -> int:
+        return sum(host.power != Host.Power.OFF for host in self.hosts)
+
+    @property
+    def host_count(self) -> int:
+        return len(self.hosts)
+
+
+def overview() -> list[SiteView]:
+    """Every site. Four queries and one read of the newest values, however many hosts there are."""
+    hosts = list(hosts_all().order_by("rack__site__name", "rack__name", "name"))
+    values = latest_read(f"host:{host.pk}" for host in hosts)
+    chips = _chips()
+    plans = _plans_that_matter()
+    views = []
+    for site in Site.objects.all():
+        of_site = [host for host in hosts if host.rack.site_id == site.pk]
+        racks: dict[str, list[Tile]] = {}
+        for host in of_site:
+            tile = Tile(host, host_status(host), chips.get(host.pk, []), values.get(f"host:{host.pk}", {}))
+            racks.setdefault(host.rack.name, []).append(tile)
+        views.append(SiteView(site, list(racks.items()), plans.get(site.pk), of_site, values))
+    return views
+
+
+def _chips() -> dict[UUID, list[Chip]]:
+    """The workloads of each host, as they are drawn in its tile."""
+    chips: dict[UUID, list[Chip]] = defaultdict(list)
+    rows = Workload.objects.filter(host__isnull=False).exclude(state=Workload.State.GONE)
+    for row in rows.only("name", "kind", "state", "state_reason", "host").order_by("kind", "name"):
+        title = f"{row.get_kind_display()} {row.name}: {row.state_reason or row.state}"
+        chips[row.host_id].append(Chip(str(row.pk), row.name, row.kind, row.state, title))
+    return chips
+
+
+def _plans_that_matter() -> dict[int, Plan]:
+    """The newest plan of each site that is being made, proposed or carried out."""
+    states = (Plan.State.PLANNING, Plan.State.PROPOSED, Plan.State.RUNNING)
+    rows = Plan.objects.filter(state__in=states).defer(*KEEPS_FROM_LISTS).order_by("created_at")
+    return {plan.site_id: plan for plan in rows}
+
+
+@dataclass(frozen=True)
+class DrawnHost:
+    """A host in one of the two drawings of a plan review."""
+
+    id: str
+    name: str
+    is_on: bool
+    is_freed: bool
+    cpu_percent: float
+    memory_percent: float
+    chips: list[Chip]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A site as racks of hosts, at one moment."""
+
+    racks: list[tuple[str, list[DrawnHost]]]
+    on_count: int
+
+
+@dataclass(frozen=True)
+class Review:
+    """Today beside proposed; why hosts stay on, and why workloads stay where they are."""
+
+    today: Drawing
+    proposed: Drawing
+    kept: list[tuple[str, str, str]]  # host id, name, sentence
+    unmoved: list[tuple[str, str, str]]  # workload id, name, sentence
+    answer: Answer
+
+    @property
+    def gap_percent(self) -> float:
+        return self.answer.gap * 100
+
+
+def review_of(plan: Plan) -> Review | None:
+    """The review of a planned plan; None while it is being planned."""
+    if not plan.document.get("plan") or not plan.document.get("world"):
+        return None
+    answer, world = from_data(Answer, plan.document["plan"]), from_data(DataCenter, plan.document["world"])
+    hosts = {host.id: host.label for host in world.hosts}
+    names = {row.id: row.label for row in world.workloads}
+    moved = {move.workload for move in answer.moves}
+    return Review(
+        today=_drawing(world, answer.placement_before, set(), moved, "leaves"),
+        proposed=_drawing(world, answer.placement_after, set(answer.hosts_to_power_off), moved, "came"),
+        kept=[(kept.host, hosts.get(kept.host, kept.host), kept.sentence) for kept in answer.hosts_kept],
+        unmoved=[(row.workload, names.get(row.workload, row.workload), row.sentence) for row in answer.workloads_unmoved],
+        answer=answer,
+    )
+
+
+def _drawing(world: DataCenter, placement: dict[str, str], freed: set[str], moved: set[str], mark: str) -> Drawing:
+    here: dict[str, list[PlannedWorkload]] = defaultdict(list)
+    for row in world.workloads:
+        here[placement.get(row.id, "")].append(row)
+    racks: dict[str, list[DrawnHost]] = {}
+    for host in sorted(world.hosts, key=lambda host: (host.rack, host.label)):
+        rows = sorted(here[host.id], key=lambda row: row.label)
+        drawn = DrawnHost(
+            id=host.id,
+            name=host.label,
+            is_on=host.is_on and host.id not in freed,
+            is_freed=host.id in freed,
+            cpu_percent=_share((row.allocation.cpu_cores for row in rows), host.capacity.cpu_cores),
+            memory_percent=_share((row.allocation.memory_mib for row in rows), host.capacity.memory_mib),
+            chips=[_planned_chip(row, mark if row.id in moved else "") for row in rows],
+        )
+        racks.setdefault(host.rack, []).append(drawn)
+    return Drawing(list(racks.items()), sum(host.is_on for hosts in racks.values() for host in hosts))
+
+
+def _planned_chip(row: PlannedWorkload, mark: str) -> Chip:
+    words = {"came": "moves here", "leaves": "moves away"}
+    kind = "VM" if row.kind == "vm" else "container"
+    title = f"{kind} {row.label}" + (f": {words[mark]}" if mark else "") + (": pinned" if row.pinned else "")
+    return Chip(row.id, row.label, row.kind, "migrating" if mark else "stopped", title, mark)
+
+
+def _share(amounts: Iterable[float | None], whole: float | None) -> float:
+    return 100.0 * sum(amount or 0 for amount in amounts) / whole if whole else 0.0
+
+
+@dataclass(frozen=True)
+class ActionLine:
+    """An action of a plan with the numbers it waits for."""
+
+    action: PlanAction
+    waits_for: list[int]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a plan is."""
+
+    lines: list[ActionLine]
+    done_count: int
+
+    @property
+    def percent(self) -> float:
+        return 100.0 * self.done_count / len(self.lines) if self.lines else 100.0
+
+
+def plan_progress(plan: Plan) -> Progress:
+    """The plan's actions in order, with what each waits for; one query."""
+    actions = list(plan.actions.select_related("source", "target", "operation"))
+    done = {action.number for action in actions if action.state == PlanAction.State.DONE}
+    lines = [ActionLine(action, [number for number in action.after if number not in done]) for action in actions]
+    return Progress(lines, len(done))

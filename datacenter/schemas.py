@@ -1,0 +1,104 @@
+"""The shapes of sites, plans, savings and histories in the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Schema
+
+from datacenter.models import Plan, PlanAction
+
+
+class SavingOut(Schema):
+    before_watts: float
+    after_watts: float
+    saved_watts: float
+    kwh_per_year: float
+    money_per_year: float
+    currency: str
+    co2_kg_per_year: float
+    how: str
+
+
+class SiteOut(Schema):
+    id: int
+    name: str
+    host_count: int
+    on_count: int
+    saving: SavingOut
+
+
+class PlanIn(Schema):
+    """`evacuate` asks for a plan that empties that host and leaves it on."""
+
+    site: int
+    evacuate: UUID | None = None
+
+
+class ActionOut(Schema):
+    number: int
+    kind: str
+    workload: str
+    source: str | None
+    target: str | None
+    after: list[int]
+    reason: str
+    state: str
+    sentence: str
+    operation: UUID | None
+
+    @staticmethod
+    def resolve_workload(action: PlanAction) -> str:
+        return action.workload_name
+
+    @staticmethod
+    def resolve_source(action: PlanAction) -> str | None:
+        return action.source.name if action.source else None
+
+    @staticmethod
+    def resolve_target(action: PlanAction) -> str | None:
+        return action.target.name if action.target else None
+
+    @staticmethod
+    def resolve_operation(action: PlanAction) -> UUID | None:
+        return action.operation_id
+
+
+class PlanOut(Schema):
+    uuid: UUID
+    site: str
+    state: str
+    reason: str
+    hosts_on_before: int
+    hosts_on_after: int
+    savings: dict[str, Any]
+    requested_by_name: str
+    created_at: datetime
+    approved_at: datetime | None
+    finished_at: datetime | None
+
+    @staticmethod
+    def resolve_site(plan: Plan) -> str:
+        return plan.site.name
+
+
+class PlanDetailOut(Schema):
+    plan: PlanOut
+    actions: list[ActionOut]
+    answer: dict[str, Any] | None  # the planner's whole answer: placements, bound, reasons
+
+
+class LineOut(Schema):
+    label: str
+    unit: str
+    values: list[float | None]
+
+
+class HistoryOut(Schema):
+    """Lines over time; `times` in epoch seconds. `sentence` says why there is nothing, when there is nothing."""
+
+    times: list[float]
+    series: list[LineOut]
+    sentence: str = ""

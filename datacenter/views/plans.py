@@ -1,0 +1,107 @@
+"""Pages of plans: ask, review, approve, watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+
+from datacenter import queries
+from datacenter.models import Plan
+from datacenter.services import plans as services
+from hosts.access import may
+from hosts.buttons import Button
+from hosts.doors import action, done_or_said, page
+from hosts.errors import NotFound
+from hosts.models import Host, Site
+from hosts.regions import render_page
+
+PAGE_ROWS = 30
+NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
+
+
+@page("view")
+def plan_list(request: HttpRequest) -> HttpResponse:
+    rows = Plan.objects.select_related("site", "approved_by").defer(*queries.KEEPS_FROM_LISTS)
+    context = {
+        "page": Paginator(rows, PAGE_ROWS).get_page(request.GET.get("page")),
+        "sites": list(Site.objects.all()),
+        "may_operate": may(request.user, "operate"),
+    }
+    return render_page(request, "datacenter/plans.html", "datacenter/_plans.html", context)
+
+
+@page("view")
+def plan_page(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    plan = get_object_or_404(Plan.objects.select_related("site", "approved_by"), pk=uuid)
+    context = {
+        "plan": plan,
+        "review": queries.review_of(plan),
+        "progress": queries.plan_progress(plan),
+        "buttons": plan_buttons(request, plan),
+        "may_operate": may(request.user, "operate", plan),
+    }
+    return render_page(request, "datacenter/plan.html", "datacenter/_plan.html", context)
+
+
+def plan_buttons(request: HttpRequest, plan: Plan) -> list[Button]:
+    """Approve and reject a proposal, stop one that runs; nothing once it has ended."""
+    refused = None if may(request.user, "operate", plan) else NOT_AN_OPERATOR
+    approve_ask = (
+        "The moves begin at once, each checked again just before it starts; emptied hosts are switched off. "
+        "Any failed move stops the plan."
+    )
+    stop_ask = "No further move begins. What is under way goes on to its end, so that nothing is left half done."
+    drawn = {
+        Plan.State.PLANNING: [("reject", "Put it aside", "", "close", "")],
+        Plan.State.PROPOSED: [
+            ("reject", "Reject", "", "close", ""),
+            ("approve", "Approve and carry out", "btn-primary", "check", approve_ask),
+        ],
+        Plan.State.RUNNING: [("stop", "Stop the plan", "btn-outline-danger", "stop", stop_ask)],
+    }
+    return [
+        Button(verb, label, reverse(f"plan-{verb}", args=[plan.pk]), refused, style, icon_name, ask)
+        for verb, label, style, icon_name, ask in drawn.get(Plan.State(plan.state), [])
+    ]
+
+
+@action("operate")
+def plan_request(request: HttpRequest) -> HttpResponse:
+    text = request.POST.get("site", "")
+    site = Site.objects.filter(pk=int(text)).first() if text.isdigit() and len(text) < 10 else None
+    if site is None:
+        raise NotFound("There is no such site. Choose one on the page of plans.")
+    return _ask(request, site, None)
+
+
+@action("operate")
+def host_drain(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    host = get_object_or_404(Host.objects.select_related("rack__site"), pk=uuid)
+    return _ask(request, host.rack.site, host)
+
+
+def _ask(request: HttpRequest, site: Site, evacuate: Host | None) -> HttpResponse:
+    plan = done_or_said(request, lambda: services.plan_request(request.user, site, evacuate=evacuate))
+    if plan is not None:
+        return redirect("plan", uuid=plan.pk)
+    return redirect("host", uuid=evacuate.pk) if evacuate else redirect("plans")
+
+
+def _decide(verb: Callable[[Any, Plan], object], success: str) -> Callable[..., HttpResponse]:
+    def view(request: HttpRequest, uuid: UUID) -> HttpResponse:
+        plan = get_object_or_404(Plan, pk=uuid)
+        done_or_said(request, lambda: verb(request.user, plan), success)
+        return redirect("plan", uuid=plan.pk)
+
+    return action("operate")(view)
+
+
+plan_approve = _decide(services.plan_approve, "The plan is being carried out.")
+plan_reject = _decide(services.plan_reject, "The plan is put aside.")
+plan_stop = _decide(services.plan_stop, "No further move begins.")

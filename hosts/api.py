@@ -1,0 +1,133 @@
+"""Hosts, racks and operations over HTTP: typed functions over the same services as the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from hosts import queries, services
+from hosts.errors import NotFound
+from hosts.models import Host, Operation, Rack
+from hosts.rights import Right
+from hosts.schemas import (
+    EnrolIn,
+    EnrolmentOut,
+    HostOut,
+    HostPatch,
+    OperationDetailOut,
+    OperationOut,
+    OperationPage,
+    RackOut,
+    operation_detail,
+)
+
+VIEW, OPERATE, ADMINISTER = Right("view"), Right("operate"), Right("administer")
+PAGE_MOST = 200
+router = Router(tags=["hosts"])
+operations = Router(tags=["operations"])
+
+
+def host_found(uuid: UUID) -> Host:
+    host = queries.hosts_all().filter(pk=uuid).first()
+    if host is None:
+        raise NotFound("There is no such host. It may have been removed.")
+    return host
+
+
+def operation_found(uuid: UUID) -> Operation:
+    operation = Operation.objects.filter(pk=uuid).first()
+    if operation is None:
+        raise NotFound("There is no such operation.")
+    return operation
+
+
+@router.get("", response=list[HostOut], auth=VIEW)
+def host_list(request: HttpRequest) -> QuerySet[Host]:
+    return queries.hosts_all()
+
+
+@router.get("/racks", response=list[RackOut], auth=VIEW)
+def rack_list(request: HttpRequest) -> QuerySet[Rack]:
+    return Rack.objects.select_related("site")
+
+
+@router.post("", response={201: EnrolmentOut}, auth=ADMINISTER)
+def host_enrol(request: HttpRequest, payload: EnrolIn) -> tuple[int, dict[str, Any]]:
+    values = payload.dict()
+    rack = Rack.objects.filter(pk=values.pop("rack_id")).first()
+    if rack is None:
+        raise NotFound("There is no such rack. Make it first.")
+    enrolment = services.host_enrol(request.user, rack=rack, **values)
+    return 201, {"host": enrolment.host.pk, "token": enrolment.token, "operation": enrolment.operation.pk}
+
+
+@router.get("/{uuid:uuid}", response=HostOut, auth=VIEW)
+def host_one(request: HttpRequest, uuid: UUID) -> Host:
+    return host_found(uuid)
+
+
+@router.patch("/{uuid:uuid}", response=HostOut, auth=ADMINISTER)
+def host_edit(request: HttpRequest, uuid: UUID, payload: HostPatch) -> Host:
+    services.host_edit(request.user, host_found(uuid), **payload.dict(exclude_unset=True))
+    return host_found(uuid)
+
+
+@router.delete("/{uuid:uuid}", response={204: None}, auth=ADMINISTER)
+def host_remove(request: HttpRequest, uuid: UUID) -> tuple[int, None]:
+    services.host_remove(request.user, host_found(uuid))
+    return 204, None
+
+
+@router.post("/{uuid:uuid}/power-on", response={202: OperationOut}, auth=OPERATE)
+def host_power_on(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+    return 202, services.host_power_on(request.user, host_found(uuid))
+
+
+@router.post("/{uuid:uuid}/power-off", response={202: OperationOut}, auth=OPERATE)
+def host_power_off(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+    return 202, services.host_power_off(request.user, host_found(uuid))
+
+
+@router.post("/{uuid:uuid}/maintenance", response={202: OperationOut}, auth=OPERATE)
+def host_maintain(request: HttpRequest, uuid: UUID, on: bool = True) -> tuple[int, Operation]:
+    return 202, services.host_maintain(request.user, host_found(uuid), on=on)
+
+
+@operations.get("", response=OperationPage, auth=VIEW)
+def operation_list(
+    request: HttpRequest,
+    state: str = Query("", max_length=20),
+    text: str = Query("", max_length=63),
+    offset: int = Query(0, ge=0, le=10**9),
+    limit: int = Query(50, ge=1, le=PAGE_MOST),
+) -> dict[str, Any]:
+    rows = queries.operations_listed(state, text)
+    return {"items": list(rows[offset : offset + limit]), "count": rows.count()}
+
+
+@operations.get("/{uuid:uuid}", response=OperationDetailOut, auth=VIEW)
+def operation_one(request: HttpRequest, uuid: UUID) -> dict[str, Any]:
+    operation = operation_found(uuid)
+    return operation_detail(operation, queries.journal_of(operation))
+
+
+@operations.post("/{uuid:uuid}/cancel", response={202: OperationOut}, auth=OPERATE)
+def operation_cancel(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+    services.operation_cancel(request.user, operation_found(uuid))
+    return 202, operation_found(uuid)
+
+
+@operations.post("/{uuid:uuid}/retry", response={202: OperationOut}, auth=OPERATE)
+def operation_retry(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+    services.operation_retry(request.user, operation_found(uuid))
+    return 202, operation_found(uuid)
+
+
+@operations.post("/{uuid:uuid}/close", response=OperationOut, auth=ADMINISTER)
+def operation_close(request: HttpRequest, uuid: UUID) -> Operation:
+    services.operation_close(request.user, operation_found(uuid))
+    return operation_found(uuid)

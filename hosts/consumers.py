@@ -1,0 +1,171 @@
+"""The one websocket of every page: doorbells for what changed, and the newest values that the page watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.layers import get_channel_layer
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_out
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from hosts.access import may
+from hosts.publish import GROUP
+
+log = logging.getLogger(__name__)
+
+RECHECK_S = 30.0  # a websocket outlives a logout: the login and the right are asked for again
+REJOIN_EVERY = 20  # rechecks; the layer forgets members after an hour
+GATHER_S = 0.2  # what happens within this time goes out as one message
+SPEAK_AT_LEAST_S = 20.0  # silence for longer tells the page that the line is dead
+SLOW_S = 30.0  # a page that takes no message for this long is let go; it comes back and reads anew
+WATCHED_MOST = 1000
+CHANGES_MOST = 500  # more pending than this: one "read everything again" instead
+FORBIDDEN = 4403
+LOGGED_OUT = 4401
+
+
+def session_group(session_key: str) -> str:
+    """The group of a login's sockets. The key itself is a secret and does not go to Redis."""
+    return "session." + hashlib.sha256(session_key.encode()).hexdigest()[:40]
+
+
+@receiver(user_logged_out)
+def close_sockets(request: HttpRequest, **_: Any) -> None:
+    """Closes the sockets of a login at its logout; where the layer is away the recheck does it."""
+    key = request.session.session_key if request is not None else None
+    if not key:
+        return
+    try:
+        async_to_sync(get_channel_layer().group_send)(session_group(key), {"type": "live.logout"})
+    except OSError as error:  # redis.ConnectionError is one
+        log.warning("Sockets of a logout stay until their next check: %r", error)
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """Sends {"sequence", "changes": [{"kind", "id", "what"}], "samples": {source: values}, "again"?}.
+
+    `sequence` counts the messages of this socket; `again` means that doorbells were lost. Takes
+    {"watch": [sources]}: the "host:<uuid>" and "workload:<uuid>" whose samples the page shows.
+
+    Nothing queues up for a slow page: pending changes are a set, pending samples hold one value for each
+    source, the newest.
+    """
+
+    stowage_verb = "view"  # asked for at connect and every RECHECK_S
+
+    async def connect(self) -> None:
+        self.sequence = 0
+        self.watched: set[str] = set()
+        self.changes: dict[tuple[str, str], str] = {}
+        self.samples: dict[str, dict[str, Any]] = {}
+        self.again = False
+        self.news = asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
+        if not await self._is_allowed():
+            await self.close(code=FORBIDDEN)
+            return
+        self.groups = [GROUP, session_group(self.scope["session"].session_key)]
+        await self._join()
+        await self.accept()
+        self.tasks = [asyncio.create_task(self._speak()), asyncio.create_task(self._recheck())]
+
+    async def disconnect(self, code: int) -> None:
+        for task in self.tasks:
+            task.cancel()  # Channels itself leaves the groups
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Takes the list of watched sources; anything else is nonsense and is passed over."""
+        try:
+            watched = json.loads(text_data or "")["watch"]
+            self.watched = {source for source in watched[:WATCHED_MOST] if _is_source(source)}
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return
+
+    async def live_change(self, event: dict[str, Any]) -> None:
+        if len(self.changes) >= CHANGES_MOST:
+            self.changes.clear()
+            self.again = True
+        self.changes[event["kind"], event["id"]] = event["what"]
+        self.news.set()
+
+    async def live_sample(self, event: dict[str, Any]) -> None:
+        for source in self.watched & event["values"].keys():
+            self.samples[source] = event["values"][source]
+            self.news.set()
+
+    async def live_logout(self, event: dict[str, Any]) -> None:
+        await self.close(code=LOGGED_OUT)
+
+    async def _speak(self) -> None:
+        """Sends what is pending, gathered; an empty message when there is long nothing to say."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait(), SPEAK_AT_LEAST_S)
+                await asyncio.sleep(GATHER_S)
+            self.news.clear()
+            message = self._taken()
+            try:
+                await asyncio.wait_for(self.send(json.dumps(message)), SLOW_S)
+            except TimeoutError:
+                await self.close()
+                return
+
+    def _taken(self) -> dict[str, Any]:
+        """What is pending as one message; nothing is pending afterwards."""
+        self.sequence += 1
+        message: dict[str, Any] = {"sequence": self.sequence}
+        if self.changes:
+            message["changes"] = [{"kind": kind, "id": id_, "what": what} for (kind, id_), what in self.changes.items()]
+        if self.samples:
+            message["samples"] = self.samples
+        if self.again:
+            message["again"] = True
+        self.changes, self.samples, self.again = {}, {}, False
+        return message
+
+    async def _recheck(self) -> None:
+        rounds = 0
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            rounds += 1
+            if not await self._is_allowed():
+                await self.close(code=LOGGED_OUT)
+                return
+            if rounds % REJOIN_EVERY == 0:
+                await self._join()
+
+    async def _join(self) -> None:
+        for group in self.groups or []:
+            await self.channel_layer.group_add(group, self.channel_name)
+
+    @database_sync_to_async
+    def _is_allowed(self) -> bool:
+        """Whether the login still stands and its user may view."""
+        user, session = self.scope.get("user"), self.scope.get("session")
+        if user is None or session is None or not user.is_authenticated:
+            return False
+        if not session.session_key or not session.exists(session.session_key):
+            return False
+        fresh = get_user_model().objects.filter(pk=user.pk).first()
+        return fresh is not None and may(fresh, "view")
+
+
+def _is_source(source: Any) -> bool:
+    if not isinstance(source, str):
+        return False
+    kind, _, id_ = source.partition(":")
+    try:
+        return kind in {"host", "workload"} and bool(UUID(id_))
+    except ValueError:
+        return False

@@ -1,0 +1,67 @@
+"""Forms of the hosts floor. They check shapes; what is allowed is the services' business."""
+
+from __future__ import annotations
+
+from django import forms
+
+from hosts.errors import Invalid, StowageError
+from hosts.models import Host, Rack
+
+
+def add_error(form: forms.Form, error: StowageError) -> None:
+    """Shows a service's sentence at the field it names, or above the form."""
+    field = error.field if isinstance(error, Invalid) and error.field in form.fields else None
+    form.add_error(field, error.message)
+
+
+class StyledForm(forms.Form):
+    """Gives every field the look of the product."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        for field in self.fields.values():
+            widget = field.widget
+            if isinstance(widget, forms.CheckboxInput):
+                widget.attrs.setdefault("class", "form-check-input")
+            elif isinstance(widget, forms.Select):
+                widget.attrs.setdefault("class", "form-select")
+            else:
+                widget.attrs.setdefault("class", "form-control")
+
+
+class EnrolForm(StyledForm):
+    name = forms.CharField(max_length=63, help_text="As it is known in your network, for example web-07.")
+    rack = forms.ModelChoiceField(Rack.objects.select_related("site"))
+    management_address = forms.GenericIPAddressField(
+        label="Management address", help_text="Other hosts reach it there for live migration."
+    )
+    bridge = forms.CharField(
+        max_length=15, initial="stw0", help_text="VMs attach to it. It is made when it is not there."
+    )
+    idle_watts = forms.FloatField(label="Watts when idle", min_value=0, max_value=20000, initial=120)
+    peak_watts = forms.FloatField(label="Watts at full load", min_value=0, max_value=20000, initial=300)
+    bmc_url = forms.CharField(
+        label="BMC address", required=False, help_text="Redfish, for example https://10.0.0.7. Leave empty if there is none."
+    )
+    bmc_system = forms.CharField(label="BMC system", required=False, help_text="Only when the BMC serves several systems.")
+    bmc_username = forms.CharField(label="BMC user", required=False)
+    bmc_password = forms.CharField(
+        label="BMC password",
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Kept encrypted and never shown again.",
+    )
+
+
+class RackForm(StyledForm):
+    site = forms.CharField(max_length=63, help_text="A new name makes a new site.")
+    rack = forms.CharField(max_length=63)
+
+
+class PowerModelForm(StyledForm):
+    idle_watts = forms.FloatField(label="Watts when idle", min_value=0, max_value=20000)
+    peak_watts = forms.FloatField(label="Watts at full load", min_value=0, max_value=20000)
+
+    @classmethod
+    def of(cls, host: Host) -> PowerModelForm:
+        return cls(initial={"idle_watts": host.idle_watts, "peak_watts": host.peak_watts})

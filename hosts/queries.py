@@ -1,0 +1,166 @@
+"""What pages and the API read about hosts and operations. Nothing here writes, nothing asks a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from hosts.models import AuditRecord, Entry, Host, Operation, Site
+
+SILENT_AFTER = timedelta(seconds=15)
+OPEN_STATES = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """One word for a host and the sentence behind it."""
+
+    word: str
+    sentence: str
+
+
+def host_status(host: Host, now: datetime | None = None) -> HostStatus:
+    """How the host stands, the most important thing first."""
+    now = now or timezone.now()
+    if host.lifecycle == Host.Lifecycle.ENROLLING:
+        return HostStatus("enrolling", "Its enrolment is under way.")
+    if host.lifecycle == Host.Lifecycle.FAILED:
+        return HostStatus("enrolment failed", host.lifecycle_reason)
+    if host.power == Host.Power.OFF:
+        return HostStatus("off", f"{host.name} is switched off.")
+    if host.last_seen_at is None or now - host.last_seen_at > SILENT_AFTER:
+        return HostStatus("not answering", f"{host.name} has not been heard for more than 15 seconds.")
+    if host.hypervisor_sentence or host.engine_sentence:
+        return HostStatus("degraded", host.hypervisor_sentence or host.engine_sentence)
+    if host.is_in_maintenance:
+        return HostStatus("maintenance", "It takes no new workloads until maintenance ends.")
+    if host.is_cordoned:
+        return HostStatus("cordoned", "It takes no new workloads.")
+    return HostStatus("on", f"{host.name} is on and answers.")
+
+
+def verbs_shown(host: Host) -> list[str]:
+    """The verbs whose buttons fit the host: one that is off is woken, not switched off."""
+    if host.lifecycle != Host.Lifecycle.ENROLLED:
+        return []
+    return [
+        "power_on" if host.power == Host.Power.OFF else "power_off",
+        "maintenance_off" if host.is_in_maintenance else "maintenance_on",
+    ]
+
+
+def hosts_all() -> QuerySet[Host]:
+    """Every host with its place and the number of its workloads; one query."""
+    return Host.objects.select_related("rack__site", "bmc").annotate(
+        workload_count=Count("workloads", filter=~Q(workloads__state="gone"))
+    )
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """A line of the list of hosts."""
+
+    host: Host
+    status: HostStatus
+
+    @property
+    def source(self) -> str:
+        """Under which the host's samples come."""
+        return f"host:{self.host.pk}"
+
+
+def host_rows(text: str = "") -> list[HostRow]:
+    """Hosts whose name, rack or site has the text in it, with how they stand; one query."""
+    rows = hosts_all()
+    if text:
+        rows = rows.filter(
+            Q(name__icontains=text) | Q(rack__name__icontains=text) | Q(rack__site__name__icontains=text)
+        )
+    now = timezone.now()
+    return [HostRow(host, host_status(host, now)) for host in rows]
+
+
+def site_named(name: str) -> Site | None:
+    return Site.objects.filter(name=name).first()
+
+
+def operations_listed(state: str = "", text: str = "") -> QuerySet[Operation]:
+    """Operations, newest first; `state` is one of theirs or "open"."""
+    rows = Operation.objects.defer("parameters", "progress_data")
+    if state == "open":
+        rows = rows.filter(state__in=OPEN_STATES)
+    elif state in Operation.State.values:
+        rows = rows.filter(state=state)
+    if text:
+        rows = rows.filter(
+            Q(subject_name__icontains=text) | Q(kind__icontains=text) | Q(requested_by_name__icontains=text)
+        )
+    return rows
+
+
+@dataclass
+class StepLine:
+    """A step of an operation as its journal tells it: the last word on it, how long it took, how often it was tried."""
+
+    step: str
+    word: str
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+    error: str = ""
+    detail: str = ""
+
+
+def journal_of(operation: Operation) -> list[StepLine]:
+    """The journal folded into a line for each step and, apart, for its undo; one query."""
+    lines: dict[tuple[str, bool], StepLine] = {}
+    for entry in operation.entries.order_by("number"):
+        is_undo = entry.kind in {Entry.Kind.UNDO_STARTED, Entry.Kind.UNDONE, Entry.Kind.UNDO_FAILED}
+        line = lines.setdefault((entry.step, is_undo), StepLine(entry.step, entry.get_kind_display()))
+        _fold(line, entry)
+    return list(lines.values())
+
+
+def _fold(line: StepLine, entry: Entry) -> None:
+    line.word = entry.get_kind_display()
+    line.attempts = max(line.attempts, entry.attempt)
+    if entry.kind in {Entry.Kind.STARTED, Entry.Kind.UNDO_STARTED}:
+        line.started_at = line.started_at or entry.created_at
+        line.ended_at = None
+    else:
+        line.ended_at = entry.created_at
+    failed = entry.kind in {Entry.Kind.FAILED, Entry.Kind.UNDO_FAILED}
+    said = entry.data.get("error", entry.data) if failed else {}
+    line.error = str(said.get("message", "")) if isinstance(said, dict) else ""
+    if entry.kind == Entry.Kind.NOTED:
+        line.detail = str(entry.data.get("sentence") or entry.data.get("text") or entry.data.get("message") or "")
+
+
+def audit_of(operation: Operation) -> list[AuditRecord]:
+    return list(AuditRecord.objects.filter(operation_id=operation.pk).order_by("at")[:20])
+
+
+def operations_open(subject_ids: Iterable[Any] | None = None) -> QuerySet[Operation]:
+    """Operations that have not ended, newest first."""
+    rows = Operation.objects.filter(state__in=OPEN_STATES)
+    return rows if subject_ids is None else rows.filter(subject_id__in=[str(one) for one in subject_ids])
+
+
+def operations_of(thing_id: Any, most: int = 10) -> list[Operation]:
+    """The newest operations on a thing, or on the host of that id."""
+    return list(Operation.objects.filter(subject_id=str(thing_id))[:most])
+
+
+def operations_of_host(host: Host, most: int = 10) -> list[Operation]:
+    """The newest operations on the host itself, from it, or to it."""
+    return list(Operation.objects.filter(Q(subject_id=str(host.pk)) | Q(host=host) | Q(target_host=host))[:most])
+
+
+def audit_records(text: str = "") -> QuerySet[AuditRecord]:
+    rows = AuditRecord.objects.all()
+    return rows.filter(Q(thing_name__icontains=text) | Q(user_name__icontains=text) | Q(verb__icontains=text)) if text else rows

@@ -1,0 +1,160 @@
+"""The shapes of hosts and operations in the API. Fields are named one by one: nothing leaves or enters by accident."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from hosts.models import Host, Operation
+from hosts.queries import StepLine, host_status
+
+
+class ErrorOut(Schema):
+    """Every refusal: the kind of error and one sentence."""
+
+    error: str
+    message: str
+
+
+class HostOut(Schema):
+    uuid: UUID
+    name: str
+    site: str
+    rack: str
+    status: str
+    status_sentence: str
+    lifecycle: str
+    power: str
+    is_in_maintenance: bool
+    is_cordoned: bool
+    management_address: str
+    bridge: str
+    cpu_cores: float
+    memory_mib: int
+    disk_gib: float
+    architecture: str
+    cpu_model: str
+    os_name: str
+    kernel: str
+    hypervisor: str
+    engine: str
+    accelerator: str
+    idle_watts: float
+    peak_watts: float
+    workload_count: int
+    has_bmc: bool
+    last_seen_at: datetime | None
+
+    @staticmethod
+    def resolve_site(host: Host) -> str:
+        return host.rack.site.name
+
+    @staticmethod
+    def resolve_rack(host: Host) -> str:
+        return host.rack.name
+
+    @staticmethod
+    def resolve_status(host: Host) -> str:
+        return host_status(host).word
+
+    @staticmethod
+    def resolve_status_sentence(host: Host) -> str:
+        return host_status(host).sentence
+
+    @staticmethod
+    def resolve_has_bmc(host: Host) -> bool:
+        return getattr(host, "bmc", None) is not None
+
+
+class EnrolIn(Schema):
+    name: str = Field(max_length=63)
+    rack_id: int
+    management_address: str = Field(max_length=45)
+    bridge: str = Field("stw0", max_length=15)
+    bmc_url: str = Field("", max_length=300)
+    bmc_system: str = Field("", max_length=100)
+    bmc_username: str = Field("", max_length=100)
+    bmc_password: str = Field("", max_length=200)
+    idle_watts: float = 120
+    peak_watts: float = 300
+
+
+class OperationOut(Schema):
+    uuid: UUID
+    kind: str
+    subject_kind: str
+    subject_id: str
+    subject_name: str
+    state: str
+    message: str
+    progress_percent: float | None
+    progress_text: str
+    requested_by: str = Field(alias="requested_by_name")
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class StepOut(Schema):
+    step: str
+    state: str
+    attempts: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: str
+
+    @staticmethod
+    def resolve_state(line: StepLine) -> str:
+        return line.word
+
+
+class OperationDetailOut(OperationOut):
+    steps: list[StepOut]
+
+
+class EnrolmentOut(Schema):
+    """`token` is for the host's plane; it is shown this once."""
+
+    host: UUID
+    token: str
+    operation: UUID
+
+
+class HostPatch(Schema):
+    idle_watts: float | None = None
+    peak_watts: float | None = None
+
+
+class RackOut(Schema):
+    id: int
+    name: str
+    site: str
+
+    @staticmethod
+    def resolve_site(rack: Any) -> str:
+        return rack.site.name
+
+
+class OperationPage(Schema):
+    items: list[OperationOut]
+    count: int
+
+
+def operation_detail(operation: Operation, steps: list[StepLine]) -> dict[str, Any]:
+    """The operation with its folded journal."""
+    return OperationOut.from_orm(operation).dict(by_alias=True) | {
+        "requested_by_name": operation.requested_by_name,
+        "steps": [
+            {
+                "step": line.step,
+                "word": line.word,
+                "attempts": line.attempts,
+                "started_at": line.started_at,
+                "ended_at": line.ended_at,
+                "error": line.error,
+            }
+            for line in steps
+        ],
+    }

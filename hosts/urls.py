@@ -1,0 +1,40 @@
+"""Addresses of hosts, operations and the audit log."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from hosts.views import hosts, operations
+
+
+class HostVerb:
+    """The verbs of a host's buttons, and nothing else."""
+
+    regex = "|".join(hosts.BUTTONS)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(HostVerb, "host_verb")
+
+urlpatterns = [
+    path("hosts/", hosts.host_list, name="hosts"),
+    path("hosts/enrol/", hosts.host_enrol, name="host-enrol"),
+    path("hosts/rack/", hosts.rack_new, name="rack-new"),
+    path("hosts/<uuid:uuid>/", hosts.host_page, name="host"),
+    path("hosts/<uuid:uuid>/<host_verb:verb>/", hosts.host_verb, name="host-verb"),
+    path("hosts/<uuid:uuid>/retry/", hosts.host_retry, name="host-retry"),
+    path("hosts/<uuid:uuid>/power-model/", hosts.host_power_model, name="host-power-model"),
+    path("hosts/<uuid:uuid>/remove/", hosts.host_remove, name="host-remove"),
+    path("operations/", operations.operation_list, name="operations"),
+    path("operations/count/", operations.operation_count, name="operation-count"),
+    path("operations/<uuid:uuid>/", operations.operation_page, name="operation"),
+    path("operations/<uuid:uuid>/cancel/", operations.operation_cancel, name="operation-cancel"),
+    path("operations/<uuid:uuid>/retry/", operations.operation_retry, name="operation-retry"),
+    path("operations/<uuid:uuid>/close/", operations.operation_close, name="operation-close"),
+    path("audit/", operations.audit_list, name="audit"),
+]

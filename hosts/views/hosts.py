@@ -1,0 +1,216 @@
+"""Pages of hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from hosts import queries, services
+from hosts.access import may
+from hosts.buttons import Button
+from hosts.doors import action, done_or_said, form_page, must_have_typed, page
+from hosts.errors import StowageError
+from hosts.forms import EnrolForm, PowerModelForm, RackForm, add_error
+from hosts.models import Host, Rack
+from hosts.regions import render_page
+from hosts.services.doors import busy_with
+from hosts.states import why_not
+
+NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
+NOT_AN_ADMINISTRATOR = "Only administrators may do this."
+# verb of the button -> (label, style, icon, the question it asks, whether the name must be typed)
+BUTTONS = {
+    "power_on": ("Wake", "btn-primary", "power", "", False),
+    "power_off": (
+        "Switch off",
+        "btn-outline-danger",
+        "power",
+        "The host is switched off through its BMC, once its host plane has confirmed that nothing runs on it.",
+        True,
+    ),
+    "maintenance_on": ("Begin maintenance", "", "wrench", "", False),
+    "maintenance_off": ("End maintenance", "btn-primary", "wrench", "", False),
+}
+
+
+@page("view")
+def host_list(request: HttpRequest) -> HttpResponse:
+    rows = queries.host_rows(request.GET.get("q", "")[:63])
+    context = {
+        "rows": rows,
+        "sources": [row.source for row in rows],
+        "may_administer": may(request.user, "administer"),
+        "has_any": bool(rows) or Host.objects.exists(),
+    }
+    return render_page(request, "hosts/list.html", "hosts/_list.html", context)
+
+
+@page("view")
+def host_page(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    host = get_object_or_404(queries.hosts_all(), pk=uuid)
+    return render_page(request, "hosts/page.html", "hosts/_page.html", host_context(request, host))
+
+
+def host_context(request: HttpRequest, host: Host) -> dict[str, Any]:
+    workloads = list(host.workloads.exclude(state="gone").order_by("name"))
+    return {
+        "host": host,
+        "status": queries.host_status(host),
+        "workloads": workloads,
+        "promised": {
+            "cpu_cores": sum(row.cpu_cores for row in workloads),
+            "memory_mib": sum(row.memory_mib for row in workloads),
+        },
+        "mounts": list(host.pool_mounts.select_related("pool")),
+        "operations": queries.operations_of_host(host),
+        "buttons": host_buttons(request, host),
+        "retry": retry_button(request, host),
+        "remove": remove_button(request, host),
+        "power_form": PowerModelForm.of(host),
+        "bmc": getattr(host, "bmc", None),
+        "may_administer": may(request.user, "administer", host),
+        "source": f"host:{host.pk}",
+        "sources": [f"host:{host.pk}", *(f"workload:{row.pk}" for row in workloads)],
+    }
+
+
+def host_buttons(request: HttpRequest, host: Host) -> list[Button]:
+    """The verbs that fit the host's state; one that is refused says why."""
+    busy = busy_with("host", host.pk)
+    is_operator = may(request.user, "operate", host)
+    drawn = []
+    for verb in queries.verbs_shown(host):
+        label, style, icon_name, ask, is_typed = BUTTONS[verb]
+        reason = why_not(host, verb, busy=busy) if is_operator else NOT_AN_OPERATOR
+        url = reverse("host-verb", args=[host.pk, verb])
+        drawn.append(Button(verb, label, url, reason, style, icon_name, ask, host.name if is_typed else ""))
+    if host.lifecycle == Host.Lifecycle.ENROLLED and host.power != Host.Power.OFF:
+        drain = Button(
+            "drain",
+            "Empty it",
+            reverse("host-drain", args=[host.pk]),
+            why_not(host, "drain", busy=busy) if is_operator else NOT_AN_OPERATOR,
+            "",
+            "drain",
+            "A plan is made that moves everything off this host. Nothing moves before you approve it.",
+        )
+        drawn.append(drain)
+    return drawn
+
+
+def retry_button(request: HttpRequest, host: Host) -> Button | None:
+    """None unless the enrolment has failed."""
+    if host.lifecycle != Host.Lifecycle.FAILED:
+        return None
+    reason = why_not(host, "retry_enrolment") if may(request.user, "administer", host) else NOT_AN_ADMINISTRATOR
+    url = reverse("host-retry", args=[host.pk])
+    return Button("retry", "Try the enrolment again", url, reason, "btn-primary", "operation")
+
+
+def remove_button(request: HttpRequest, host: Host) -> Button:
+    reason = why_not(host, "remove") if may(request.user, "administer", host) else NOT_AN_ADMINISTRATOR
+    ask = "The host leaves the inventory with its history. What runs on it is not touched."
+    url = reverse("host-remove", args=[host.pk])
+    return Button("remove", "Remove from the inventory", url, reason, "btn-outline-danger", "trash", ask, host.name)
+
+
+@form_page("administer")
+def host_enrol(request: HttpRequest) -> HttpResponse:
+    """The form; after success a page with the command to start and its one-time token."""
+    form = EnrolForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            enrolment = services.host_enrol(request.user, **form.cleaned_data)
+        except StowageError as error:
+            add_error(form, error)
+        else:
+            return _token_shown(request, enrolment)
+    status = 422 if form.errors else 200
+    return render(request, "hosts/enrol.html", {"form": form, "racks": Rack.objects.exists()}, status=status)
+
+
+def _token_shown(request: HttpRequest, enrolment: services.Enrolment) -> HttpResponse:
+    """The one answer that has the token in it; it is kept nowhere."""
+    context = {
+        "host": enrolment.host,
+        "token": enrolment.token,
+        "operation": enrolment.operation,
+        "control_url": settings.PLANE_URL,
+    }
+    response = render(request, "hosts/enrolled.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@form_page("administer")
+def rack_new(request: HttpRequest) -> HttpResponse:
+    form = RackForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.rack_create(request.user, site=form.cleaned_data["site"], name=form.cleaned_data["rack"])
+        except StowageError as error:
+            add_error(form, error)
+        else:
+            return redirect("host-enrol")
+    return render(request, "hosts/rack.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@action("operate")
+def host_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
+    host = get_object_or_404(Host, pk=uuid)
+
+    def act() -> Any:
+        if BUTTONS[verb][4]:
+            must_have_typed(request, host.name)
+        return _VERBS[verb](request.user, host)
+
+    operation = done_or_said(request, act)
+    if operation is not None:
+        messages.success(request, f"Begun: {BUTTONS[verb][0].lower()}, {host.name}.")
+    return redirect("host", uuid=host.pk)
+
+
+_VERBS = {
+    "power_on": lambda user, host: services.host_power_on(user, host),
+    "power_off": lambda user, host: services.host_power_off(user, host),
+    "maintenance_on": lambda user, host: services.host_maintain(user, host, on=True),
+    "maintenance_off": lambda user, host: services.host_maintain(user, host, on=False),
+}
+
+
+@action("administer")
+def host_retry(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Begins a failed enrolment again and shows the new token."""
+    host = get_object_or_404(Host, pk=uuid)
+    enrolment = done_or_said(request, lambda: services.host_retry_enrolment(request.user, host))
+    return redirect("host", uuid=host.pk) if enrolment is None else _token_shown(request, enrolment)
+
+
+@action("administer")
+def host_power_model(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    host = get_object_or_404(Host, pk=uuid)
+    form = PowerModelForm(request.POST)
+    if form.is_valid():
+        done_or_said(request, lambda: services.host_edit(request.user, host, **form.cleaned_data), "The watts are saved.")
+    else:
+        messages.error(request, "Watts must be numbers from 0 to 20,000. Nothing was changed.")
+    return redirect("host", uuid=host.pk)
+
+
+@action("administer")
+def host_remove(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    host = get_object_or_404(Host, pk=uuid)
+    try:
+        must_have_typed(request, host.name)
+        services.host_remove(request.user, host)
+    except StowageError as error:
+        messages.error(request, error.message)
+        return redirect("host", uuid=host.pk)
+    messages.success(request, f"{host.name} is no longer in the inventory.")
+    return redirect("hosts")

@@ -1,0 +1,121 @@
+"""Workloads and images over HTTP: typed functions over the same services as the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from ninja import File, Form, Query, Router
+from ninja.files import UploadedFile
+
+from hosts.api import OPERATE, PAGE_MOST, VIEW, host_found
+from hosts.errors import NotFound
+from hosts.models import Host, Operation
+from hosts.schemas import OperationOut
+from workloads import queries, services
+from workloads.models import Image, Workload
+from workloads.schemas import ContainerIn, ImageOut, MoveIn, PinIn, VmIn, WorkloadOut, WorkloadPage
+
+router = Router(tags=["workloads"])
+images = Router(tags=["images"])
+
+
+def workload_found(uuid: UUID) -> Workload:
+    workload = Workload.objects.select_related("host").filter(pk=uuid).first()
+    if workload is None:
+        raise NotFound("There is no such workload. It may have been removed.")
+    return workload
+
+
+def image_found(uuid: UUID) -> Image:
+    image = Image.objects.filter(pk=uuid).first()
+    if image is None:
+        raise NotFound("There is no such image. Add it first.")
+    return image
+
+
+def _chosen(uuid: UUID | None) -> Host | None:
+    return host_found(uuid) if uuid else None
+
+
+@router.get("", response=WorkloadPage, auth=VIEW)
+def workload_list(
+    request: HttpRequest,
+    text: str = Query("", max_length=63),
+    kind: str = Query("", max_length=20),
+    state: str = Query("", max_length=20),
+    host: str = Query("", max_length=63),
+    sort: str = Query("name", max_length=20),
+    offset: int = Query(0, ge=0, le=10**9),
+    limit: int = Query(50, ge=1, le=PAGE_MOST),
+) -> dict[str, Any]:
+    rows = queries.workloads_listed(queries.WorkloadFilter(text, kind, state, host, sort))
+    return {"items": list(rows[offset : offset + limit]), "count": rows.count()}
+
+
+@router.get("/{uuid:uuid}", response=WorkloadOut, auth=VIEW)
+def workload_one(request: HttpRequest, uuid: UUID) -> Workload:
+    return workload_found(uuid)
+
+
+@router.post("/vms", response={202: OperationOut}, auth=OPERATE)
+def vm_create(request: HttpRequest, payload: VmIn) -> tuple[int, Operation]:
+    values = payload.dict()
+    image, host = image_found(values.pop("image")), _chosen(values.pop("host"))
+    return 202, services.vm_create(request.user, image=image, host=host, **values)
+
+
+@router.post("/containers", response={202: OperationOut}, auth=OPERATE)
+def container_create(request: HttpRequest, payload: ContainerIn) -> tuple[int, Operation]:
+    values = payload.dict()
+    return 202, services.container_create(request.user, host=_chosen(values.pop("host")), **values)
+
+
+@router.post("/{uuid:uuid}/start", response={202: OperationOut}, auth=OPERATE)
+def workload_start(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+    return 202, services.workload_start(request.user, workload_found(uuid))
+
+
+@router.post("/{uuid:uuid}/stop", response={202: OperationOut}, auth=OPERATE)
+def workload_stop(request: HttpRequest, uuid: UUID, force: bool = False) -> tuple[int, Operation]:
+    return 202, services.workload_stop(request.user, workload_found(uuid), force=force)
+
+
+@router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)
+def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> tuple[int, Operation]:
+    return 202, services.workload_move(request.user, workload_found(uuid), target=host_found(payload.target))
+
+
+@router.post("/{uuid:uuid}/pin", response=WorkloadOut, auth=OPERATE)
+def workload_pin(request: HttpRequest, uuid: UUID, payload: PinIn) -> Workload:
+    services.workload_pin(request.user, workload_found(uuid), on=payload.on, reason=payload.reason)
+    return workload_found(uuid)
+
+
+@router.delete("/{uuid:uuid}", response={202: OperationOut}, auth=OPERATE)
+def workload_delete(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+    return 202, services.workload_delete(request.user, workload_found(uuid))
+
+
+@images.get("", response=list[ImageOut], auth=VIEW)
+def image_list(request: HttpRequest) -> QuerySet[Image]:
+    return Image.objects.all()
+
+
+@images.post("", response={201: ImageOut}, auth=OPERATE)
+def image_upload(
+    request: HttpRequest,
+    name: str = Form(..., max_length=63),
+    format: str = Form(..., max_length=10),  # noqa: A002
+    reference: str = Form("", max_length=300),
+    file: UploadedFile = File(...),
+) -> tuple[int, Image]:
+    return 201, services.image_upload(request.user, name=name, format=format, reference=reference, file=file)
+
+
+@images.delete("/{uuid:uuid}", response={204: None}, auth=OPERATE)
+def image_remove(request: HttpRequest, uuid: UUID) -> tuple[int, None]:
+    services.image_remove(request.user, image_found(uuid))
+    return 204, None

@@ -1,0 +1,96 @@
+"""Forms of the workloads floor."""
+
+from __future__ import annotations
+
+import shlex
+
+from django import forms
+
+from hosts.forms import StyledForm
+from hosts.models import Host
+from workloads.models import Image
+
+
+class HostChoice(forms.ModelChoiceField):
+    """A host, or "choose for me"."""
+
+    def __init__(self) -> None:
+        hosts = Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED)
+        super().__init__(hosts, required=False, empty_label="choose for me", label="Host")
+
+
+class VmForm(StyledForm):
+    name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
+    image = forms.ModelChoiceField(
+        Image.objects.filter(format__in=[Image.Format.QCOW2, Image.Format.RAW]),
+        empty_label="choose an image",
+        help_text="The VM gets a copy of its own.",
+    )
+    cpu_cores = forms.IntegerField(label="Virtual CPUs", min_value=1, max_value=1024, initial=1)
+    memory_mib = forms.IntegerField(label="Memory in MiB", min_value=1, max_value=2**31 - 1, initial=256)
+    disk_gib = forms.FloatField(label="Disk in GiB", min_value=0.01, max_value=1e6, initial=1)
+    host = HostChoice()
+    anti_affinity_group = forms.CharField(
+        label="Keep apart from", max_length=63, required=False, help_text="The name of a group; two of one group never share a host."
+    )
+
+
+class ContainerForm(StyledForm):
+    name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
+    image = forms.CharField(max_length=300, help_text="For example nginx:1.27, or the name of an image that was added here.")
+    command = forms.CharField(required=False, max_length=1000, help_text="Empty: what the image says.")
+    environment = forms.CharField(
+        required=False, max_length=8000, widget=forms.Textarea(attrs={"rows": 2}), help_text="One NAME=value on a line."
+    )
+    ports = forms.CharField(required=False, max_length=300, help_text="host:container, for example 8080:80 8443:443/tcp.")
+    cpu_cores = forms.FloatField(label="CPU cores", min_value=0.01, max_value=1024, initial=0.5)
+    memory_mib = forms.IntegerField(label="Memory in MiB", min_value=1, max_value=2**31 - 1, initial=128)
+    restart_policy = forms.ChoiceField(
+        label="When it ends", initial="unless-stopped",
+        choices=[
+            ("unless-stopped", "start it again, unless it was stopped"),
+            ("always", "always start it again"),
+            ("on-failure", "start it again after a failure"),
+            ("no", "leave it stopped"),
+        ],
+    )
+    host = HostChoice()
+    anti_affinity_group = forms.CharField(
+        label="Keep apart from", max_length=63, required=False, help_text="The name of a group; two of one group never share a host."
+    )
+
+    def clean_command(self) -> list[str]:
+        try:
+            return shlex.split(self.cleaned_data["command"])
+        except ValueError as error:
+            raise forms.ValidationError("There is a quote that is not closed.") from error
+
+    def clean_environment(self) -> dict[str, str]:
+        pairs = {}
+        for line in self.cleaned_data["environment"].splitlines():
+            key, sign, value = line.strip().partition("=")
+            if line.strip() and not (key and sign):
+                raise forms.ValidationError(f"Write NAME=value on each line; “{line[:40]}” is not like that.")
+            if key:
+                pairs[key] = value
+        return pairs
+
+    def clean_ports(self) -> list[dict[str, object]]:
+        return [_port(word) for word in self.cleaned_data["ports"].replace(",", " ").split()]
+
+
+def _port(word: str) -> dict[str, object]:
+    numbers, _, protocol = word.partition("/")
+    host, sign, inside = numbers.partition(":")
+    if not (sign and host.isdigit() and inside.isdigit()):
+        raise forms.ValidationError(f"Write ports as host:container, for example 8080:80; “{word[:20]}” is not like that.")
+    return {"host": int(host), "container": int(inside), "protocol": protocol or "tcp"}
+
+
+class ImageForm(StyledForm):
+    name = forms.CharField(max_length=63)
+    format = forms.ChoiceField(label="What it is", choices=Image.Format.choices)
+    reference = forms.CharField(
+        max_length=300, required=False, help_text="Containers only: name:tag by which it is asked for."
+    )
+    file = forms.FileField(label="File", help_text="A disk image (qcow2 or raw), or a tar archive for containers.")

@@ -1,0 +1,84 @@
+"""What pages and the API read about workloads and images. Nothing here writes, nothing asks a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from workloads.models import Container, Sighting, VirtualMachine, Workload
+
+SORTS = {
+    "name": "name",
+    "kind": "kind",
+    "state": "state",
+    "host": "host__name",
+    "cpu": "cpu_cores",
+    "memory": "memory_mib",
+}
+# heads of the list: title, sort, and the sort of a second press
+COLUMNS = (
+    ("Name", "name", "-name"),
+    ("State", "state", "-state"),
+    ("Host", "host", "-host"),
+    ("CPU", "cpu", "-cpu"),
+    ("Memory", "memory", "-memory"),
+)
+
+
+@dataclass(frozen=True)
+class WorkloadFilter:
+    """What a list shows; every field empty shows all. An unknown sort is by name."""
+
+    text: str = ""
+    kind: str = ""
+    state: str = ""
+    host: str = ""
+    sort: str = "name"
+
+    @property
+    def is_any(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.text or self.kind or self.state or self.host)
+
+
+def workloads_listed(wanted: WorkloadFilter) -> QuerySet[Workload]:
+    """The rows of a list, with host and rack; one query for a page of them."""
+    rows = Workload.objects.select_related("host__rack__site", "owner").defer("labels")
+    if wanted.text:
+        rows = rows.filter(Q(name__icontains=wanted.text) | Q(host__name__icontains=wanted.text))
+    if wanted.kind in Workload.Kind.values:
+        rows = rows.filter(kind=wanted.kind)
+    if wanted.state in Workload.State.values:
+        rows = rows.filter(state=wanted.state)
+    if wanted.host:
+        rows = rows.filter(host__name=wanted.host)
+    column = SORTS.get(wanted.sort.removeprefix("-"), "name")
+    return rows.order_by(f"-{column}" if wanted.sort.startswith("-") else column, "name", "pk")
+
+
+def workload_own(workload: Workload) -> VirtualMachine | Container:
+    """The row of its kind's own table."""
+    model = VirtualMachine if workload.kind == Workload.Kind.VM else Container
+    return model.objects.get(pk=workload.pk)
+
+
+def differs(workload: Workload) -> str:
+    """A sentence when what is differs from what was asked for, else empty."""
+    if workload.desired == Workload.Desired.ANY or workload.state in {"creating", "migrating", "starting", "unknown"}:
+        return ""
+    if workload.state == Workload.State.GONE:
+        return f"{workload.name} should be {workload.desired}, but its host does not have it any more."
+    is_running = workload.state in {Workload.State.RUNNING, Workload.State.PAUSED}
+    if is_running == (workload.desired == Workload.Desired.RUNNING):
+        return ""
+    return f"{workload.name} should be {workload.desired}, but it is {workload.state}."
+
+
+def running_twice(workload: Workload, sightings: list[Sighting]) -> str:
+    """The alarm when two hosts report one workload as running at the same time, else empty."""
+    running = [one.host.name for one in sightings if one.state == Workload.State.RUNNING]
+    if len(running) < 2:
+        return ""
+    where = " and ".join(running)
+    return f"{workload.name} was last seen running on {where}. Only one may be true: look there before anything else."

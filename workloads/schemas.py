@@ -1,0 +1,87 @@
+"""The shapes of workloads and images in the API. Fields are named one by one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from workloads.models import Workload
+
+
+class WorkloadOut(Schema):
+    uuid: UUID
+    kind: str
+    name: str
+    host: str | None
+    host_uuid: UUID | None = Field(alias="host_id")
+    desired: str
+    state: str
+    state_reason: str
+    cpu_cores: float
+    memory_mib: int
+    disk_gib: float
+    is_adopted: bool
+    is_pinned: bool
+    pin_reason: str
+    anti_affinity_group: str
+    observed_at: datetime | None
+
+    @staticmethod
+    def resolve_host(workload: Workload) -> str | None:
+        return workload.host.name if workload.host else None
+
+
+class WorkloadPage(Schema):
+    items: list[WorkloadOut]
+    count: int
+
+
+class VmIn(Schema):
+    name: str = Field(max_length=63)
+    image: UUID
+    cpu_cores: int = Field(1, ge=1, le=1024)
+    memory_mib: int = Field(256, ge=1, le=2**31 - 1)
+    disk_gib: float = Field(1, gt=0, le=1e6)
+    host: UUID | None = None
+    anti_affinity_group: str = Field("", max_length=63)
+
+
+class PortIn(Schema):
+    host: int | None = Field(None, ge=1, le=65535)
+    container: int = Field(ge=1, le=65535)
+    protocol: str = Field("tcp", max_length=4)
+
+
+class ContainerIn(Schema):
+    name: str = Field(max_length=63)
+    image: str = Field(max_length=300)
+    command: list[str] = Field(default=[], max_length=200)
+    environment: dict[str, str] = {}
+    ports: list[PortIn] = Field(default=[], max_length=100)
+    restart_policy: str = Field("unless-stopped", max_length=20)
+    cpu_cores: float = Field(0.5, gt=0, le=1024)
+    memory_mib: int = Field(128, ge=1, le=2**31 - 1)
+    host: UUID | None = None
+    anti_affinity_group: str = Field("", max_length=63)
+
+
+class MoveIn(Schema):
+    target: UUID
+
+
+class PinIn(Schema):
+    on: bool
+    reason: str = Field("", max_length=200)
+
+
+class ImageOut(Schema):
+    uuid: UUID
+    name: str
+    format: str
+    reference: str
+    sha256: str
+    size_bytes: int
+    virtual_size_bytes: int
+    created_at: datetime

@@ -1,0 +1,35 @@
+"""Addresses of workloads and images."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from workloads.views import creation, workloads
+
+
+class WorkloadVerb:
+    """The verbs of a workload's buttons, and nothing else."""
+
+    regex = "|".join(workloads.BUTTONS)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(WorkloadVerb, "workload_verb")
+
+urlpatterns = [
+    path("workloads/", workloads.workload_list, name="workloads"),
+    path("workloads/new/vm/", creation.vm_new, name="vm-new"),
+    path("workloads/new/container/", creation.container_new, name="container-new"),
+    path("workloads/<uuid:uuid>/", workloads.workload_page, name="workload"),
+    path("workloads/<uuid:uuid>/<workload_verb:verb>/", workloads.workload_verb, name="workload-verb"),
+    path("workloads/<uuid:uuid>/move/", workloads.workload_move, name="workload-move"),
+    path("workloads/<uuid:uuid>/pin/", workloads.workload_pin, name="workload-pin"),
+    path("images/", creation.image_list, name="images"),
+    path("images/new/", creation.image_new, name="image-new"),
+    path("images/<uuid:uuid>/remove/", creation.image_remove, name="image-remove"),
+]

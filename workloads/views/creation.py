@@ -1,0 +1,78 @@
+"""Forms that make workloads, and the images that they are made from."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from hosts.access import may
+from hosts.buttons import Button
+from hosts.doors import action, done_or_said, form_page, must_have_typed, page
+from hosts.errors import StowageError
+from hosts.forms import add_error
+from workloads import services
+from workloads.forms import ContainerForm, ImageForm, VmForm
+from workloads.models import Image
+
+
+@form_page("operate")
+def vm_new(request: HttpRequest) -> HttpResponse:
+    return _new(request, VmForm(request.POST or None), services.vm_create, "workloads/new_vm.html")
+
+
+@form_page("operate")
+def container_new(request: HttpRequest) -> HttpResponse:
+    return _new(request, ContainerForm(request.POST or None), services.container_create, "workloads/new_container.html")
+
+
+def _new(request: HttpRequest, form: Any, create: Any, template: str) -> HttpResponse:
+    if request.method == "POST" and form.is_valid():
+        try:
+            operation = create(request.user, **form.cleaned_data)
+        except StowageError as error:
+            add_error(form, error)
+        else:
+            return redirect("operation", uuid=operation.pk)
+    context = {"form": form, "has_images": Image.objects.filter(format__in=services.images.DISK_FORMATS).exists()}
+    return render(request, template, context, status=422 if form.errors else 200)
+
+
+@page("view")
+def image_list(request: HttpRequest) -> HttpResponse:
+    is_operator = may(request.user, "operate")
+    refused = None if is_operator else "Your role only allows looking. Ask an administrator for the role of operator."
+    ask = "What was made from it has a copy of its own and stays."
+    rows = [
+        (image, Button("remove", "Remove", reverse("image-remove", args=[image.pk]), refused, "btn-sm", "", ask, image.name))
+        for image in Image.objects.all()
+    ]
+    return render(request, "workloads/images.html", {"rows": rows, "may_operate": is_operator})
+
+
+@form_page("operate")
+def image_new(request: HttpRequest) -> HttpResponse:
+    form = ImageForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.image_upload(request.user, **form.cleaned_data)
+        except StowageError as error:
+            add_error(form, error)
+        else:
+            return redirect("images")
+    return render(request, "workloads/new_image.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@action("operate")
+def image_remove(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    image = get_object_or_404(Image, pk=uuid)
+
+    def act() -> None:
+        must_have_typed(request, image.name)
+        services.image_remove(request.user, image)
+
+    done_or_said(request, act, f"{image.name} is removed.")
+    return redirect("images")
