@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from hosts.plane.progress import Progress
 
-CHUNK_BYTES = 1024 * 1024
 IMAGE_TRIES = 5
 _SECRET_PATH = re.compile(r"/plane/v1/secrets/[0-9a-f-]{36}/[A-Za-z0-9_.\-]{1,100}")
 
@@ -98,9 +97,10 @@ class ControlClient:
     def _image_write(
         response: httpx.Response, part: Path, have: int, size_bytes: int, progress: Progress | None
     ) -> None:
+        # Raw and as it comes: a buffered piece would be lost, and fetched again, when the transfer breaks.
         with part.open("r+b" if have else "wb") as file:
             file.seek(have)
-            for chunk in response.iter_bytes(CHUNK_BYTES):
+            for chunk in response.iter_raw():
                 have += len(chunk)
                 if have > size_bytes:
                     raise Rejected("The control plane sent more bytes than the image has.")

@@ -22,6 +22,7 @@ from hosts.plane.streams import Feed
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 5.0
+FIRST_INTERVAL_S = 1.0  # rates need two readings, and nobody likes to wait for the first ones
 # How long a beat waits for both halves; a slower one shows in the next message.
 PATIENCE_S = 1.0
 
@@ -66,9 +67,11 @@ class HostWatch:
             threading.Thread(target=run, args=(stop,), name=name, daemon=True).start()
         links = self._links_watch()
         beat_at = time.monotonic()
+        interval_s = FIRST_INTERVAL_S
         while not stop.is_set():
             if time.monotonic() >= beat_at:
-                beat_at = max(beat_at + self._interval_s, time.monotonic())
+                beat_at = max(beat_at + interval_s, time.monotonic())
+                interval_s = self._interval_s
                 self._guarded(self._beat)
             elif self._observe_is_due():
                 self._guarded(self._observe)

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.plane.app import make_app
+from tests.hosts.plane.commands import command
+from tests.hosts.plane.control_peer import ControlPeer
+from tests.hosts.plane.redis_peer import RedisPeer
+
+ROOT = Path(__file__).resolve().parents[3]
+# kombu itself takes a class from django.utils where Django happens to be installed; no more than that.
+HEAVY = (
+    "django.conf",
+    "django.apps",
+    "django.db",
+    "workloads.models",
+    "hosts.models",
+    "numpy",
+    "numba",
+    "ortools",
+    "highspy",
+    "channels",
+    "ninja",
+)
+
+
+class HostdBench:
+    """A real hostd process with a real Redis and a small control plane around it."""
+
+    def __init__(self, folder: Path, redis_peer: RedisPeer) -> None:
+        self.folder = folder
+        self.redis = redis_peer
+        self.control = ControlPeer()
+        self.app = make_app(redis_peer.url)
+        (folder / "pool").mkdir()
+        config = {
+            "name": "alpha",
+            "site": "lab",
+            "control_url": self.control.url,
+            "token_file": str(folder / "token"),
+            "state_dir": str(folder / "state"),
+            "libvirt_uri": "",
+            "docker_url": "",
+            "pools": [{"name": "local", "path": str(folder / "pool")}],
+        }
+        (folder / "hostd.json").write_text(json.dumps(config))
+        self.log = folder / "hostd.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def enrol(self, kind: str = "host", name: str = "alpha") -> None:
+        me = {"name": name, "kind": kind, "site": "lab", "broker_url": self.redis.url}
+        self.control.planes["tok"] = me
+        (self.folder / "token").write_text("tok\n")
+
+    def start(self, *options: str) -> None:
+        effects = "hosts.plane.host_effects,tests.hosts.plane.slow_effects"
+        arguments = ["--config", str(self.folder / "hostd.json"), "--effects", effects, *options]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hosts.plane.hostd", *arguments], cwd=ROOT, stdout=log, stderr=log
+            )
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.control.close()
+
+    def send(self, lane: str, effect: str, **changes: Any) -> None:
+        now = time.time()
+        fresh = {"deadline_at": now + 30, "sent_at": now, "subject": None, "operation": f"{effect} {now}"}
+        sent = command(effect, **(fresh | changes))
+        self.app.send_task("hosts.effect", kwargs={"command": sent}, queue=f"host.alpha.{lane}")
+
+    def children(self) -> list[int]:
+        assert self.process is not None
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def said(self, words: str) -> bool:
+        return words in self.log.read_text()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, redis_peer: RedisPeer) -> Iterator[HostdBench]:
+    bench = HostdBench(tmp_path, redis_peer)
+    yield bench
+    bench.close()
+
+
+def wait_for(is_so: Callable[[], Any], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := is_so():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that in time")
+
+
+def test_a_plane_waits_until_it_is_enrolled_then_works_until_it_is_told_to_stop(bench: HostdBench) -> None:
+    bench.start()
+    wait_for(lambda: bench.said("token file"))
+    assert bench.children() == []
+
+    bench.enrol()
+    for lane in ("short", "long"):
+        bench.send(lane, "host.ping")
+        report = bench.redis.report_next(20)
+        assert report is not None and report["state"] == "done"
+
+    observed = wait_for(lambda: bench.redis.client.xrevrange("stowage.observed", count=1))
+    assert json.loads(observed[0][1][b"data"])["host"] == "alpha"
+    sample = wait_for(lambda: bench.redis.client.xrevrange("stowage.samples", count=1))
+    assert json.loads(sample[0][1][b"data"])["host_sample"]["memory_capacity_mib"] > 0
+
+    children = bench.children()
+    assert bench.process is not None
+    bench.process.terminate()  # SIGTERM ends all of it, in good order
+    assert bench.process.wait(15) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def test_an_abort_in_the_short_lane_stops_a_step_in_the_long_lane_and_both_die_with_their_parent(
+    bench: HostdBench,
+) -> None:
+    bench.enrol()
+    bench.start()
+    bench.send("long", "test.slow", operation="slow one")
+    wait_for(lambda: bench.redis.task_next("control"))
+
+    abort = {"operation": "slow one", "step": "first"}
+    bench.app.send_task("hosts.abort", kwargs={"command": abort}, queue="host.alpha.short")
+
+    report = bench.redis.report_next(10)
+    assert report is not None and report["error"]["message"] == "The step was cancelled while it ran."
+
+    children = bench.children()
+    assert len(children) == 2 and bench.process is not None
+    bench.process.kill()
+    bench.process.wait()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 5)
+
+
+def test_a_killed_lane_comes_back_and_the_step_runs_again_when_sent_again(bench: HostdBench) -> None:
+    bench.enrol()
+    bench.start()
+    bench.send("long", "test.slow", operation="slow one")
+    wait_for(lambda: bench.redis.task_next("control"))
+
+    for pid in bench.children():
+        os.kill(pid, signal.SIGKILL)
+    # A message that reaches the dying process is lost with it, which is the sweep's business to notice.
+    wait_for(lambda: bench.said("ended with -9"))
+    bench.send("long", "test.slow", operation="slow one", attempt=2, arguments={"seconds": 0})
+
+    report = bench.redis.report_next(20)
+    assert report is not None and (report["state"], report["attempt"]) == ("done", 2)
+
+
+def test_a_report_made_while_redis_was_down_arrives_when_it_is_back(bench: HostdBench) -> None:
+    bench.enrol()
+    bench.start()
+    bench.send("short", "test.slow", arguments={"seconds": 1.5})
+    wait_for(lambda: bench.redis.task_next("control"))
+
+    bench.redis.kill()
+    time.sleep(2.0)
+    bench.redis.start()
+
+    report = bench.redis.report_next(20)
+    assert report is not None and report["state"] == "done"
+
+
+def test_a_token_of_another_plane_lets_nobody_in(bench: HostdBench) -> None:
+    bench.enrol(name="beta")
+    bench.start()
+
+    wait_for(lambda: bench.said("the token belongs to the host beta"))
+    assert bench.children() == []
+
+
+def test_a_site_plane_works_on_its_one_queue(bench: HostdBench) -> None:
+    bench.enrol(kind="site", name="lab")
+    bench.start("--site", "lab")
+    now = time.time()
+    sent = command("host.ping", subject=None, deadline_at=now + 30, sent_at=now)
+    bench.app.send_task("hosts.effect", kwargs={"command": sent}, queue="site.lab")
+
+    report = bench.redis.report_next(20)
+    assert report is not None and report["plane"] == "lab"
+    assert len(bench.children()) == 1
+
+
+def test_a_configuration_that_cannot_be_read_ends_with_a_sentence(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "hosts.plane.hostd", "--config", str(tmp_path / "none")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert run.returncode == 2
+    assert "cannot be read" in run.stderr
+
+
+def test_hostd_and_its_lanes_import_nothing_of_the_control_plane() -> None:
+    program = (
+        "import json, sys\n"
+        "import manage\n"
+        "import hosts.plane.hostd, hosts.plane.lane, hosts.plane.watch\n"
+        "from hosts.plane.effects import effects_load\n"
+        "effects_load(manage.EFFECT_MODULES)\n"
+        "import hosts.drivers.libvirt_host, hosts.drivers.docker_host, hosts.drivers.netlink\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    environment = dict(os.environ, DJANGO_SETTINGS_MODULE="datacenter.settings")
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=environment,
+    )
+
+    assert set(json.loads(run.stdout)) & set(HEAVY) == set()
