@@ -1,7 +1,13 @@
-"""What every test stands on: no unit test reaches a broker, a store or the data of a Stowage that runs here."""
+"""What every test stands on.
+
+No unit test reaches a broker, a store or the data of a Stowage that runs here. Lab and browser tests share
+one real stack (`stack`).
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +15,23 @@ from celery import current_app
 from django.conf import settings as django_settings
 
 from datacenter.celery import app
+from tests.stack import Stack, stack_run
 
 # Before anything reads them: a checkout where `make up` ran has the real addresses in .stowage/env.
 django_settings.REDIS_URL = "memory://"
 django_settings.PLANE_BROKER_URL = "memory://"
 django_settings.METRICS_URL = django_settings.METRICS_LONG_URL = "http://127.0.0.1:9"  # nobody listens there
 app.conf.broker_url = "memory://"  # it was made with the first address already
+
+_TESTS = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what lies in tests/lab and tests/browser, so that none of it runs as a unit test by oversight."""
+    for item in items:
+        for folder in ("lab", "browser"):
+            if (_TESTS / folder) in item.path.parents:
+                item.add_marker(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +46,12 @@ def data_of_its_own(settings, tmp_path: Path) -> None:
 def messages_stay_here() -> None:
     """Messages sent by a test lie in this process's memory, where no worker takes them."""
     assert app.conf.broker_url == current_app.conf.broker_url == "memory://"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Stowage with a lab, started once for the whole run; STOWAGE_TEST_LAB gives another number of hosts than 4."""
+    if os.geteuid() != 0:
+        pytest.fail("The lab needs root: run `make test`, or `make test-unit` for what needs none.")
+    with stack_run(int(os.environ.get("STOWAGE_TEST_LAB", "4"))) as running:
+        yield running
