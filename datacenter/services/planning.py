@@ -85,7 +85,9 @@ def actions_of(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> l
     """The answer's moves, and a power-off for each freed host once its moves are done."""
     names = {row.id: row.label for row in world.workloads}
     number_of = {move.id: number for number, move in enumerate(answer.moves, start=1)}
-    known = {str(pk) for pk in Workload.objects.filter(pk__in=names).values_list("pk", flat=True)}
+    # only those that move: a reservation for a move under way stands in the world as a workload without a row
+    moved = [move.workload for move in answer.moves]
+    known = {str(pk) for pk in Workload.objects.filter(pk__in=moved).values_list("pk", flat=True)}
     actions = [
         PlanAction(
             plan=plan,
