@@ -14,10 +14,10 @@ BUCKET_S = 300
 LATE_S = 20  # samples of a bucket may still be under way this long after its end
 CATCH_UP_MOST = 288  # buckets: a day
 FUNCTIONS = {  # aggregate="": one store may serve as both
-    "min": "min_over_time({metric}{{aggregate=\"\"}}[5m])",
-    "avg": "avg_over_time({metric}{{aggregate=\"\"}}[5m])",
-    "p95": "quantile_over_time(0.95, {metric}{{aggregate=\"\"}}[5m])",
-    "max": "max_over_time({metric}{{aggregate=\"\"}}[5m])",
+    "min": 'min_over_time({metric}{{aggregate=""}}[5m])',
+    "avg": 'avg_over_time({metric}{{aggregate=""}}[5m])',
+    "p95": 'quantile_over_time(0.95, {metric}{{aggregate=""}}[5m])',
+    "max": 'max_over_time({metric}{{aggregate=""}}[5m])',
 }
 METRICS = [HOST_METRICS[key][0] for key in HOST_GAUGES] + [WORKLOAD_METRICS[key][0] for key in WORKLOAD_GAUGES]
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -66,15 +67,15 @@ class Collector:
         """Several messages, oldest first. Of a host's observations only the last is applied: each one is complete."""
         last: dict[str, dict[str, Any]] = {}
         for stream, fields in messages:
-            message = self._guarded(stream, lambda fields=fields: read(fields))
+            message = self._guarded(stream, partial(read, fields))
             if message is None:
                 continue
             if stream == SAMPLES:
-                self._guarded(stream, lambda message=message: self._sampled(message))
+                self._guarded(stream, partial(self._sampled, message))
             elif stream == OBSERVED:
                 last[message["host"]] = message
         for message in last.values():
-            self._guarded(OBSERVED, lambda message=message: self._observed(message))
+            self._guarded(OBSERVED, partial(self._observed, message))
 
     def _guarded(self, stream: str, act: Callable[[], Any]) -> Any:
         """What `act` gives; None where the message makes no sense, to us or to the database.

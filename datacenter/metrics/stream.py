@@ -46,14 +46,14 @@ def collect(client: redis.Redis, collector: Collector, should_stop: Callable[[],
 
 
 def _round(client: redis.Redis, collector: Collector, position: dict[str, str]) -> None:
-    answer: Any = client.xread(position, count=MESSAGES_AT_ONCE, block=1000) or []
+    answer: Any = client.xread(dict(position.items()), count=MESSAGES_AT_ONCE, block=1000) or []
     messages = [(stream.decode(), fields) for stream, entries in answer for _, fields in entries]
     if not messages:
         return
     collector.handle_all(messages)
     collector.flush()
     position |= {stream.decode(): entries[-1][0].decode() for stream, entries in answer if entries}
-    client.hset(POSITION_KEY, mapping=position)
+    client.hset(POSITION_KEY, mapping=dict(position.items()))
 
 
 def position_read(client: redis.Redis) -> dict[str, str]:

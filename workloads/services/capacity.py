@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -26,11 +27,15 @@ UNFINISHED = (
 
 @dataclass(frozen=True)
 class Need:
-    """What a workload asks of its host."""
+    """What a workload asks of its host. Name, kind, group and bridge matter where a host is to be chosen."""
 
     cpu_cores: float
     memory_mib: int
     disk_gib: float = 0.0
+    name: str = ""
+    kind: str = ""
+    group: str = ""  # anti-affinity
+    bridge: str = ""
 
 
 def memory_promised_mib(host: Host, besides: UUID | str | None = None) -> int:
@@ -125,11 +130,23 @@ def _disk_promised_gib(host: Host) -> dict[str, float]:
     return from_rows
 
 
-def host_choose(need: Need) -> Host:
-    """The open host with the most memory left; raises Refused when none has room.
+Chooser = Callable[[Need], Host]
+_chooser: Chooser | None = None
 
-    The planner chooses better; this is for callers without one.
+
+def chooser_use(chooser: Chooser) -> None:
+    """Lets the floor above, which knows policies and rules, choose hosts from now on."""
+    global _chooser
+    _chooser = chooser
+
+
+def host_choose(need: Need) -> Host:
+    """A host for the workload; raises Invalid or Refused when there is none.
+
+    Without a chooser from above: the open host with the most memory left.
     """
+    if _chooser is not None:
+        return _chooser(need)
     refuse_impossible(need)
     best: tuple[int, Host] | None = None
     for host in Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED):
