@@ -56,6 +56,7 @@ class Collector:
     clock: Callable[[], float] = time.time
     unsent: list[Sample] = field(default_factory=list)
     dropped: int = 0
+    _newest: dict[str, Values] = field(default_factory=dict)  # by host uuid, not told yet
     _hosts: dict[str, Host] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)  # workload uuid -> host uuid
     _known_at: float = float("-inf")
@@ -92,12 +93,14 @@ class Collector:
 
     def _host(self, name: str) -> Host | None:
         """The host of that name, from memory for a few seconds; None for one that never began to enrol."""
-        if self.clock() - self._known_at > KNOWN_FRESH_S:
-            self._known_read()
+        self._known_refresh()
         host = self._hosts.get(name)
         return host if host is not None and host.lifecycle != Host.Lifecycle.FAILED else None
 
-    def _known_read(self) -> None:
+    def _known_refresh(self) -> None:
+        """Reads hosts and owners anew when they were read some seconds ago."""
+        if self.clock() - self._known_at <= KNOWN_FRESH_S:
+            return
         fresh = {host.name: host for host in Host.objects.select_related("rack__site")}
         for name, host in fresh.items():
             known = self._hosts.get(name)
@@ -120,8 +123,7 @@ class Collector:
         self.unsent += series.samples_of(readings, workloads, at, host_uuid, host.name, host.rack.site.name)
         newest: Values = {f"host:{host_uuid}": {"at": at, **readings}}
         newest |= {f"workload:{reading.uuid}": {"at": at, **reading.values} for reading in workloads}
-        self.write_latest(newest)
-        self.ring(host_uuid, newest)
+        self._newest[host_uuid] = newest
 
     def _observed(self, message: dict[str, Any]) -> None:
         host = self._host(message["host"])
@@ -145,7 +147,15 @@ class Collector:
         return min(at, now) if at is not None and at > now - SAMPLE_OLDEST_S else now
 
     def flush(self) -> None:
-        """Sends what is unsent to the store; keeps it, bounded, while the store is away."""
+        """Tells the newest values, each host's once, and sends what is unsent to the store."""
+        newest, self._newest = self._newest, {}
+        self.write_latest({key: values for told in newest.values() for key, values in told.items()})
+        for host_uuid, told in newest.items():
+            self.ring(host_uuid, told)
+        self._store_unsent()
+
+    def _store_unsent(self) -> None:
+        """Keeps the samples, bounded, while the store is away."""
         if len(self.unsent) > UNSENT_MOST:
             self.dropped += len(self.unsent) - UNSENT_MOST
             self.unsent = self.unsent[-UNSENT_MOST:]
@@ -166,7 +176,7 @@ class Collector:
         self._began_at = now_s if self._began_at is None else self._began_at
         if now_s - self._began_at < SILENT_AFTER.total_seconds():
             return
-        self._known_read()
+        self._known_refresh()
         for name, host in self._hosts.items():
             is_marked = self._silent.get(name) == host.power
             if host.last_seen_at is None or is_marked or not is_silent(host, datetime.fromtimestamp(now_s, UTC)):

@@ -94,6 +94,16 @@ def test_a_round_of_samples_goes_to_store_and_pages_with_its_own_time():
     assert bench.rung == [str(host.pk)]
 
 
+def test_of_many_rounds_handled_at_once_pages_are_told_the_last():
+    bench, host = Bench(), a_host("alpha")
+
+    bench.send(SAMPLES, *(sample_round(host, host_sample={"load_1m": float(number)}) for number in range(5)))
+
+    assert bench.rung == [str(host.pk)]
+    assert bench.latest[f"host:{host.pk}"]["load_1m"] == 4.0
+    assert len(bench.store.written) == 5
+
+
 def test_samples_cost_no_sql_of_their_own(django_assert_max_num_queries):
     bench, host = Bench(), a_host("alpha")
     vm = a_vm("web", host)
