@@ -11,7 +11,7 @@ from datacenter.models import Plan, PlanAction
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.plans import answer_of, plan_approve, plan_reject, plan_request, plan_stop, world_of
 from hosts.errors import Forbidden, Refused
-from hosts.models import AuditRecord, Host
+from hosts.models import AuditRecord, Host, Operation
 from tests.datacenter.world import a_host, a_site, a_user, a_vm
 from workloads.models import Workload
 
@@ -72,6 +72,20 @@ def test_a_plan_to_empty_a_host_moves_its_work_and_leaves_it_on():
     plan = a_proposal(evacuate=hosts["alpha"])
 
     assert [(action.kind, action.source) for action in plan.actions.all()] == [("move", hosts["alpha"])]
+
+
+def test_a_plan_is_made_while_a_move_is_under_way_and_counts_it_on_both_hosts():
+    hosts = a_sprawled_site()
+    vm = Workload.objects.get(name="web-alpha")
+    Operation.objects.create(
+        kind="migrate_vm", subject_kind="vm", subject_id=str(vm.pk), subject_name=vm.name, target_host=hosts["beta"]
+    )
+
+    plan = a_proposal()
+
+    assert plan.state == "proposed"
+    kept = {row["host"]: row["sentence"] for row in plan.document["plan"]["hosts_kept"]}
+    assert "web-alpha is on its way to beta" in kept[str(hosts["beta"].pk)]
 
 
 def test_a_newer_request_rejects_the_proposal_before_it():
