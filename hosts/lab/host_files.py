@@ -80,6 +80,7 @@ def hostd_config(plan: HostPlan, layout: Layout, address: str, control_url: str,
         ],
         "image_cache": "/var/lib/stowage/images",
         "run_dir": "/run/stowage",
+        "probe_kernel": str(layout.probe_kernel),
     }
 
 

@@ -45,11 +45,13 @@ class BuiltImage:
 
 @dataclass(frozen=True)
 class Images:
-    """What the lab's workloads start from; `container_root` is the same image for `docker import`."""
+    """What the lab's workloads start from; `container_root` is the same image for `docker import`,
+    `kernel` the guest's, for the trial of KVM."""
 
     guest: BuiltImage
     container: BuiltImage
     container_root: Path
+    kernel: Path
 
     def describe(self) -> dict[str, Any]:
         """The part of lab.json about images."""
@@ -92,6 +94,7 @@ def _build(cache_dir: Path, say: Callable[[str], None]) -> Path:
             folder.mkdir()
         debs.unpack([kernel, *guest_image.PACKAGES], unpacked)
         guest_image.guest_image_make(unpacked, work, out / "tiny.qcow2")
+        (out / "tiny.vmlinuz").write_bytes((work / "vmlinuz").read_bytes())
         container_image.container_image_make(unpacked, out / "tiny.docker.tar", out / "tiny.root.tar")
         for path in out.iterdir():
             path.with_name(path.name + ".sha256").write_text(_sha256(path))
@@ -115,6 +118,7 @@ def _read(folder: Path) -> Images:
         guest=image("tiny", "tiny.qcow2", "qcow2"),
         container=image("tiny", "tiny.docker.tar", "docker-archive"),
         container_root=folder / "tiny.root.tar",
+        kernel=folder / "tiny.vmlinuz",
     )
 
 

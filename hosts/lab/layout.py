@@ -85,6 +85,7 @@ class Layout:
         self.run_dir = self.data_dir / "run"
         self.log_dir = self.data_dir / "log"
         self.lab_file = self.data_dir / "lab.json"
+        self.probe_kernel = self.data_dir / "probe-vmlinuz"
         self.lock_file = self.data_dir / "lock"
         self.seeded_file = self.data_dir / "seeded"
         self.identity = Identity(self.data_dir / "identity.json")

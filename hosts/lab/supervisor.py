@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,7 @@ class Supervisor:
         built = self._bring_up()
         if self.stopping.is_set():
             return
+        shutil.copyfile(built.kernel, self.layout.probe_kernel)
         self.images = built.describe()
         self._publish()
         if self.options.with_seed:
