@@ -64,7 +64,7 @@ def arrival_check(
         reasons += [f"The bridge {bridge} does not exist here." for bridge in bridges if not _is_bridge(bridge)]
         reasons += [f"The file {path} does not exist here." for path in vm.boot_files if not Path(path).is_file()]
         for disk in vm.disks:
-            if disk.target in copied_targets:
+            if disk.target in copied_targets and not disk.read_only:
                 reasons += _copied_reasons(disk)
             else:
                 reasons += _shared_reasons(disk)
@@ -140,8 +140,8 @@ def _copied_reasons(disk: DescribedDisk) -> list[str]:
 
 def _shared_reasons(disk: DescribedDisk) -> list[str]:
     """A disk that is not copied must be the very same file; the pool's marker proves it, a like name does not."""
-    if disk.read_only and os.path.exists(disk.path):
-        return []
+    if disk.read_only:
+        return [] if os.path.exists(disk.path) else [f"The read-only disk {disk.path} does not exist here."]
     if not disk.pool_id or pool_id_read(os.path.dirname(disk.path)) != disk.pool_id:
         return [f"The disk {disk.path} is not in a pool that both hosts share. Copy it along."]
     if not os.path.exists(disk.path):

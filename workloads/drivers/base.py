@@ -183,7 +183,7 @@ class Volumes(Protocol):
     def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
         """Ensures the disk's file, a full copy of the image grown to size; whether this call made it."""
 
-    def remove(self, disk: DiskSpec, vm_uuid: str) -> None:
+    def remove(self, path: str, vm_uuid: str) -> None:
         """Ensures that the disk is gone: deleted when Stowage made it, set aside when not."""
 
     def pool_of(self, path: str) -> tuple[str, str] | None: ...

@@ -234,9 +234,9 @@ class FakeVolumes:
         pool = self.host.pool_of(path)
         return (pool.name, pool.pool_id) if pool else None
 
-    def remove(self, disk: DiskSpec, vm_uuid: str) -> None:
+    def remove(self, path: str, vm_uuid: str) -> None:
         with self.world.call(self.host, "volume.remove"):
-            self.host.files_for(disk.path).pop(disk.path, None)
+            self.host.files_for(path).pop(path, None)
 
     def refuse_existing(self, path: str) -> None:
         if path in self.host.files_for(path):

@@ -67,10 +67,11 @@ def migrate(
 
 def call_of(order: MigrationOrder, facts: DomainFacts) -> tuple[int, dict[str, Any]]:
     """Flags and parameters of virDomainMigrateToURI3 for an order; raises Refused when a disk could be harmed."""
-    disks = [disk for disk in facts.disks if disk.path and not disk.read_only]
-    copied = set(order.copied_targets)
-    if unknown := copied - {disk.target for disk in disks}:
+    if unknown := set(order.copied_targets) - {disk.target for disk in facts.disks}:
         raise Refused(f"The VM {facts.name} has no disk {', '.join(sorted(unknown))} to copy.")
+    disks = [disk for disk in facts.disks if disk.path and not disk.read_only]
+    # What the guest cannot write is not sent: the same file has to be on the destination (arrival_check).
+    copied = {disk.target for disk in disks} & set(order.copied_targets)
     flags = _FLAGS
     parameters: dict[str, Any] = {libvirt.VIR_MIGRATE_PARAM_URI: order.migration_uri}
     if order.bandwidth_mib_s:

@@ -95,15 +95,15 @@ class PoolVolumes:
                 os.unlink(part)
         return True
 
-    def remove(self, disk: DiskSpec, vm_uuid: str) -> None:
-        self._pool_folder(disk.path)
-        _refuse_locked(disk.path)
-        if vm_uuid in os.path.basename(disk.path):
-            for path in (disk.path, f"{disk.path}.part"):
+    def remove(self, path: str, vm_uuid: str) -> None:
+        self._pool_folder(path)
+        _refuse_locked(path)
+        if vm_uuid in os.path.basename(path):
+            for name in (path, f"{path}.part"):
                 with suppress(FileNotFoundError):
-                    os.unlink(path)
+                    os.unlink(name)
         else:
-            self.quarantine([disk.path])
+            self.quarantine([path])
 
     def target_prepare(self, disks: Iterable[DescribedDisk], folders: Iterable[str]) -> list[str]:
         created: list[str] = []

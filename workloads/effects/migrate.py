@@ -50,6 +50,7 @@ def vm_migrate_prepare(context: PlaneContext, arguments: Data, progress: Progres
     folders = [path_check(folder) for folder in arguments.get("socket_folders") or ()]
     if arguments.get("serial_log"):
         folders.append(posixpath.dirname(path_check(arguments["serial_log"])))
+    disks = [disk for disk in disks if not disk.read_only]
     files = volumes(context)
     refuse_disks_in_use(context, [disk.path for disk in disks])
     files.target_unprepare([d.path for d in disks if context.state.flag(prepared_flag(d.path))])
@@ -102,7 +103,14 @@ def vm_clean_source(context: PlaneContext, arguments: Data, progress: Progress) 
         machines(context).undefine(uuid)
     paths = [path_check(path) for path in arguments.get("copied_paths") or ()]
     refuse_disks_in_use(context, paths)
-    return {"left": volumes(context).quarantine(paths)}
+    left = volumes(context).quarantine(paths)
+    _flags_clear(context, paths)
+    return {"left": left}
+
+
+def _flags_clear(context: PlaneContext, paths: list[str]) -> None:
+    for path in paths:
+        context.state.flag_set(prepared_flag(path), None)
 
 
 def prepared_flag(path: str) -> str:

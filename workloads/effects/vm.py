@@ -11,7 +11,7 @@ from hosts.plane.effects import effect
 from hosts.plane.host_effects import TRIAL
 from hosts.plane.progress import Progress
 from workloads.drivers.base import Location
-from workloads.drivers.specs import DiskSpec, VmSpec, uuid_check
+from workloads.drivers.specs import DiskSpec, VmSpec, path_check, uuid_check
 from workloads.effects import migrate
 from workloads.effects.described import described
 from workloads.effects.disks_in_use import refuse_disks_in_use
@@ -45,21 +45,27 @@ def vm_volumes_ensure(context: PlaneContext, arguments: Data, progress: Progress
                 made.append(disk)
     except StowageError:
         for disk in made:
-            files.remove(disk, spec.uuid)
+            files.remove(disk.path, spec.uuid)
         raise
     return {"created": [disk.path for disk in made], "paths": [disk.path for disk in spec.disks]}
 
 
 @effect("vm.volumes_remove", lane="long")
 def vm_volumes_remove(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
-    """Deletes disks that Stowage made and sets others aside; refuses while a VM of this host has them."""
+    """Deletes disks that Stowage made, sets others aside, and leaves alone what lies outside of the pools.
+
+    Refused while a VM of this host has one of them. An adopted VM's disks may look in ways that no new one may.
+    """
     spec = arguments["spec"]
     uuid = uuid_check(spec["uuid"])
-    disks = [DiskSpec.from_data(disk) for disk in spec.get("disks") or ()]
-    refuse_disks_in_use(context, [disk.path for disk in disks])
-    for disk in disks:
-        volumes(context).remove(disk, uuid)
-    return {}
+    files = volumes(context)
+    paths = [path_check(disk["path"]) for disk in spec.get("disks") or ()]
+    refuse_disks_in_use(context, paths)
+    kept = [path for path in paths if files.pool_of(path) is None]
+    for path in paths:
+        if path not in kept:
+            files.remove(path, uuid)
+    return {"kept": kept}
 
 
 @effect("vm.define", lane="long", brings_work=True)

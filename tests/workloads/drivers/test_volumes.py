@@ -130,7 +130,7 @@ def test_a_symbolic_link_in_the_pool_is_never_followed(
     (pool / f"{UUID}-vda.qcow2").symlink_to(secret)
     verbs = {
         "ensure": lambda: volumes.ensure(disk(pool), UUID, None),
-        "remove": lambda: volumes.remove(disk(pool), UUID),
+        "remove": lambda: volumes.remove(disk(pool).path, UUID),
         "quarantine": lambda: volumes.quarantine([f"{pool}/{UUID}-vda.qcow2"]),
         "prepare": lambda: volumes.target_prepare([described(pool)], []),
     }
@@ -145,9 +145,9 @@ def test_a_disk_of_ours_is_deleted_and_one_of_others_set_aside(volumes: PoolVolu
     volumes.ensure(disk(pool), UUID, None)
     (pool / "legacy.qcow2").write_text("data")
 
-    volumes.remove(disk(pool), UUID)
-    volumes.remove(disk(pool), UUID)
-    volumes.remove(disk(pool, name="legacy.qcow2"), UUID)
+    volumes.remove(disk(pool).path, UUID)
+    volumes.remove(disk(pool).path, UUID)
+    volumes.remove(disk(pool, name="legacy.qcow2").path, UUID)
 
     (left,) = names(pool)
     assert left.startswith("legacy.qcow2.") and left.endswith(".stowage-left")
@@ -167,7 +167,7 @@ def test_a_disk_that_a_running_vm_holds_is_neither_deleted_nor_moved(volumes: Po
 
     try:
         with pytest.raises(Refused, match="in use"):
-            volumes.remove(disk(pool), UUID)
+            volumes.remove(disk(pool).path, UUID)
         with pytest.raises(Refused, match="in use"):
             volumes.quarantine([str(path)])
         with pytest.raises(Refused, match="in use"):
