@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from celery import Celery
@@ -9,6 +10,8 @@ from celery import Celery
 # The same in every app on the broker: the shortest value of all would rule. Source: Celery's Redis page.
 VISIBILITY_TIMEOUT_S = 3600
 PUBLISH_TIMEOUT_S = 3.0
+# A broker behind a cut cable sends no farewell: a worker that waits for messages notices within 25 s.
+KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 
 SETTINGS: dict[str, Any] = {
     "accept_content": ["json"],
@@ -29,7 +32,11 @@ SETTINGS: dict[str, Any] = {
     "worker_redirect_stdouts": False,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
-    "broker_transport_options": {"visibility_timeout": VISIBILITY_TIMEOUT_S, "socket_keepalive": True},
+    "broker_transport_options": {
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
+    },
 }
 
 

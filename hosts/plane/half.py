@@ -17,7 +17,7 @@ from hosts.errors import StowageError
 log = logging.getLogger(__name__)
 
 DEBOUNCE_S = 0.3
-OVERDUE_S = 6.0
+OVERDUE_S = 5.0
 WATCH_RETRY_S = 5.0
 
 
