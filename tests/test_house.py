@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# Not "django" alone: Celery's kombu takes one class from django.utils where Django happens to be installed.
+NOT_ON_A_HOST = {"django.conf", "django.apps", "django.db", "numpy", "numba", "ortools", "highspy"}
 TOP_FOLDERS = {"datacenter", "hosts", "workloads", "templates", "static", "tests"}
 
 
@@ -28,8 +30,8 @@ def test_no_top_level_folder_beside_the_given_ones():
 
 
 def loaded_after(statement: str) -> set[str]:
-    """Top-level names of the modules that a fresh interpreter holds after the statement."""
-    program = f"{statement}\nimport sys\nprint(' '.join({{name.split('.')[0] for name in sys.modules}}))"
+    """Names of the modules that a fresh interpreter holds after the statement."""
+    program = f"{statement}\nimport sys\nprint(' '.join(sys.modules))"
     result = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     return set(result.stdout.split())
 
@@ -40,4 +42,4 @@ def plane_modules() -> list[str]:
 
 @pytest.mark.parametrize("module", plane_modules())
 def test_a_host_plane_loads_no_django_and_no_solver(module: str):
-    assert not loaded_after(f"import {module}") & {"django", "numpy", "numba", "ortools", "highspy"}
+    assert not loaded_after(f"import {module}") & NOT_ON_A_HOST
