@@ -23,7 +23,9 @@ KEEPS_FROM_LISTS = ("document",)  # a plan's document is large; lists do without
 
 @dataclass(frozen=True)
 class Chip:
-    """A workload inside a host's tile. `mark` says what a plan does to it: "came", "leaves" or nothing."""
+    """A workload inside a host's tile. `word` is its state, empty where a plan is drawn; `mark` says what the plan
+    does to it: "came", "leaves" or nothing.
+    """
 
     id: str
     name: str
@@ -54,7 +56,7 @@ class Tile:
 
 @dataclass
 class SiteView:
-    """A site on the overview: racks with their tiles, and its latest plan that still matters."""
+    """A site on the overview: racks with their tiles, its latest plan that still matters, its enrolled hosts."""
 
     site: Site
     racks: list[tuple[str, list[Tile]]]
@@ -80,11 +82,12 @@ def overview() -> list[SiteView]:
     views = []
     for site in Site.objects.all():
         of_site = [host for host in hosts if host.rack.site_id == site.pk]
+        enrolled = [host for host in of_site if host.lifecycle == Host.Lifecycle.ENROLLED]
         racks: dict[str, list[Tile]] = {}
         for host in of_site:
             tile = Tile(host, host_status(host), chips.get(host.pk, []), values.get(f"host:{host.pk}", {}))
             racks.setdefault(host.rack.name, []).append(tile)
-        views.append(SiteView(site, list(racks.items()), plans.get(site.pk), of_site, values))
+        views.append(SiteView(site, list(racks.items()), plans.get(site.pk), enrolled, values))
     return views
 
 
@@ -153,7 +156,10 @@ def review_of(plan: Plan) -> Review | None:
         today=_drawing(world, answer.placement_before, set(), moved, "leaves"),
         proposed=_drawing(world, answer.placement_after, set(answer.hosts_to_power_off), moved, "came"),
         kept=[(kept.host, hosts.get(kept.host, kept.host), kept.sentence) for kept in answer.hosts_kept],
-        unmoved=[(row.workload, names.get(row.workload, row.workload), row.sentence) for row in answer.workloads_unmoved],
+        unmoved=[
+            (workload_id(row.workload), names.get(row.workload, row.workload), row.sentence)
+            for row in answer.workloads_unmoved
+        ],
         answer=answer,
     )
 
@@ -178,11 +184,16 @@ def _drawing(world: DataCenter, placement: dict[str, str], freed: set[str], move
     return Drawing(list(racks.items()), sum(host.is_on for hosts in racks.values() for host in hosts))
 
 
+def workload_id(planned: str) -> str:
+    """The workload behind a planner's id: a move under way reserves its target as "<uuid> to <host>"."""
+    return planned.partition(" ")[0]
+
+
 def _planned_chip(row: PlannedWorkload, mark: str) -> Chip:
     words = {"came": "moves here", "leaves": "moves away"}
     kind = "VM" if row.kind == "vm" else "container"
     title = f"{kind} {row.label}" + (f": {words[mark]}" if mark else "") + (": pinned" if row.pinned else "")
-    return Chip(row.id, row.label, row.kind, "migrating" if mark else "stopped", title, mark)
+    return Chip(workload_id(row.id), row.label, row.kind, "migrating" if mark else "", title, mark)
 
 
 def _share(amounts: Iterable[float | None], whole: float | None) -> float:

@@ -26,7 +26,7 @@ STOWAGE_PORT = env.whole_number("STOWAGE_PORT", 8400, lowest=1)
 ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" + (",testserver" if TESTING else ""))
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "datacenter.admin_config.StowageAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -8,7 +8,7 @@ from django.urls import include, path
 
 from datacenter.api import api_urls
 from datacenter.views import overview, plans
-from datacenter.views.login import LoginView
+from datacenter.views.login import LoginView, PasswordView
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -26,5 +26,6 @@ urlpatterns = [
     path("api/", api_urls()),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("password/", PasswordView.as_view(), name="password"),
     path("admin/", admin.site.urls),
 ]

@@ -14,8 +14,9 @@ from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
-from django.contrib.auth import get_user_model
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.signals import user_logged_out
+from django.contrib.sessions.backends.db import SessionStore
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -151,14 +152,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     @database_sync_to_async
     def _is_allowed(self) -> bool:
-        """Whether the login still stands and its user may view."""
+        """Whether the login still stands (no logout, no new password) and its user may view."""
         user, session = self.scope.get("user"), self.scope.get("session")
-        if user is None or session is None or not user.is_authenticated:
+        if user is None or session is None or not user.is_authenticated or not session.session_key:
             return False
-        if not session.session_key or not session.exists(session.session_key):
-            return False
+        kept = SessionStore(session.session_key)
         fresh = get_user_model().objects.filter(pk=user.pk).first()
-        return fresh is not None and may(fresh, "view")
+        if fresh is None or kept.get(SESSION_KEY) != str(fresh.pk):
+            return False
+        return kept.get(HASH_SESSION_KEY) == fresh.get_session_auth_hash() and may(fresh, "view")
 
 
 def _is_source(source: Any) -> bool:

@@ -41,9 +41,13 @@ class EnrolForm(StyledForm):
     idle_watts = forms.FloatField(label="Watts when idle", min_value=0, max_value=20000, initial=120)
     peak_watts = forms.FloatField(label="Watts at full load", min_value=0, max_value=20000, initial=300)
     bmc_url = forms.CharField(
-        label="BMC address", required=False, help_text="Redfish, for example https://10.0.0.7. Leave empty if there is none."
+        label="BMC address",
+        required=False,
+        help_text="Redfish, for example https://10.0.0.7. Leave empty if there is none.",
     )
-    bmc_system = forms.CharField(label="BMC system", required=False, help_text="Only when the BMC serves several systems.")
+    bmc_system = forms.CharField(
+        label="BMC system", required=False, help_text="Only when the BMC serves several systems."
+    )
     bmc_username = forms.CharField(label="BMC user", required=False)
     bmc_password = forms.CharField(
         label="BMC password",

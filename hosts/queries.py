@@ -56,9 +56,10 @@ def verbs_shown(host: Host) -> list[str]:
 
 def hosts_all() -> QuerySet[Host]:
     """Every host with its place and the number of its workloads; one query."""
-    return Host.objects.select_related("rack__site", "bmc").annotate(
-        workload_count=Count("workloads", filter=~Q(workloads__state="gone"))
-    )
+    counted = Count("workloads", filter=~Q(workloads__state="gone"))
+    rows = Host.objects.select_related("rack__site", "bmc").annotate(workload_count=counted)
+    # said anew: Django leaves a model's own ordering out of grouped queries
+    return rows.order_by("rack__site__name", "rack__name", "name")
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,19 @@ def _fold(line: StepLine, entry: Entry) -> None:
         line.detail = str(entry.data.get("sentence") or entry.data.get("text") or entry.data.get("message") or "")
 
 
-def audit_of(operation: Operation) -> list[AuditRecord]:
-    return list(AuditRecord.objects.filter(operation_id=operation.pk).order_by("at")[:20])
+_FIGURES = (("downtime_ms", "Blackout", "ms"), ("seconds", "Copying took", "s"), ("data_mib", "Copied", "MiB"))
+
+
+def figures_of(operation: Operation) -> list[tuple[str, str]]:
+    """What a migration measured of itself, as label and text; empty for other operations."""
+    done = operation.entries.filter(kind=Entry.Kind.DONE, step__icontains="migrate")
+    outputs = [entry.data.get("output") or {} for entry in done]
+    return [
+        (label, f"{output[key]:.1f} {unit}")
+        for output in outputs
+        for key, label, unit in _FIGURES
+        if isinstance(output.get(key), int | float)
+    ]
 
 
 def operations_open(subject_ids: Iterable[Any] | None = None) -> QuerySet[Operation]:
@@ -163,4 +175,8 @@ def operations_of_host(host: Host, most: int = 10) -> list[Operation]:
 
 def audit_records(text: str = "") -> QuerySet[AuditRecord]:
     rows = AuditRecord.objects.all()
-    return rows.filter(Q(thing_name__icontains=text) | Q(user_name__icontains=text) | Q(verb__icontains=text)) if text else rows
+    return (
+        rows.filter(Q(thing_name__icontains=text) | Q(user_name__icontains=text) | Q(verb__icontains=text))
+        if text
+        else rows
+    )

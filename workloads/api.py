@@ -107,10 +107,10 @@ def image_list(request: HttpRequest) -> QuerySet[Image]:
 @images.post("", response={201: ImageOut}, auth=OPERATE)
 def image_upload(
     request: HttpRequest,
+    file: File[UploadedFile],
     name: str = Form(..., max_length=63),
-    format: str = Form(..., max_length=10),  # noqa: A002
+    format: str = Form(..., max_length=10),
     reference: str = Form("", max_length=300),
-    file: UploadedFile = File(...),
 ) -> tuple[int, Image]:
     return 201, services.image_upload(request.user, name=name, format=format, reference=reference, file=file)
 

@@ -31,22 +31,30 @@ class VmForm(StyledForm):
     disk_gib = forms.FloatField(label="Disk in GiB", min_value=0.01, max_value=1e6, initial=1)
     host = HostChoice()
     anti_affinity_group = forms.CharField(
-        label="Keep apart from", max_length=63, required=False, help_text="The name of a group; two of one group never share a host."
+        label="Keep apart from",
+        max_length=63,
+        required=False,
+        help_text="The name of a group; two of one group never share a host.",
     )
 
 
 class ContainerForm(StyledForm):
     name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
-    image = forms.CharField(max_length=300, help_text="For example nginx:1.27, or the name of an image that was added here.")
+    image = forms.CharField(
+        max_length=300, help_text="For example nginx:1.27, or the name of an image that was added here."
+    )
     command = forms.CharField(required=False, max_length=1000, help_text="Empty: what the image says.")
     environment = forms.CharField(
         required=False, max_length=8000, widget=forms.Textarea(attrs={"rows": 2}), help_text="One NAME=value on a line."
     )
-    ports = forms.CharField(required=False, max_length=300, help_text="host:container, for example 8080:80 8443:443/tcp.")
+    ports = forms.CharField(
+        required=False, max_length=300, help_text="host:container, for example 8080:80 8443:443/tcp."
+    )
     cpu_cores = forms.FloatField(label="CPU cores", min_value=0.01, max_value=1024, initial=0.5)
     memory_mib = forms.IntegerField(label="Memory in MiB", min_value=1, max_value=2**31 - 1, initial=128)
     restart_policy = forms.ChoiceField(
-        label="When it ends", initial="unless-stopped",
+        label="When it ends",
+        initial="unless-stopped",
         choices=[
             ("unless-stopped", "start it again, unless it was stopped"),
             ("always", "always start it again"),
@@ -56,7 +64,10 @@ class ContainerForm(StyledForm):
     )
     host = HostChoice()
     anti_affinity_group = forms.CharField(
-        label="Keep apart from", max_length=63, required=False, help_text="The name of a group; two of one group never share a host."
+        label="Keep apart from",
+        max_length=63,
+        required=False,
+        help_text="The name of a group; two of one group never share a host.",
     )
 
     def clean_command(self) -> list[str]:
@@ -83,7 +94,9 @@ def _port(word: str) -> dict[str, object]:
     numbers, _, protocol = word.partition("/")
     host, sign, inside = numbers.partition(":")
     if not (sign and host.isdigit() and inside.isdigit()):
-        raise forms.ValidationError(f"Write ports as host:container, for example 8080:80; “{word[:20]}” is not like that.")
+        raise forms.ValidationError(
+            f"Write ports as host:container, for example 8080:80; “{word[:20]}” is not like that."
+        )
     return {"host": int(host), "container": int(inside), "protocol": protocol or "tcp"}
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse_lazy
+
+from hosts.audit import audit_write
 
 log = logging.getLogger(__name__)
 
@@ -59,3 +63,19 @@ class LoginView(auth_views.LoginView):
         count_failure(self.request)
         log.warning("A login failed from %s.", self.request.META.get("REMOTE_ADDR", "?"))
         return super().form_invalid(form)
+
+
+class PasswordView(auth_views.PasswordChangeView):
+    """A new password for whoever is logged in; their other logins end with the old one."""
+
+    template_name = "password.html"
+    success_url = reverse_lazy("overview")
+    stowage_verb = "self"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        audit_write(
+            self.request.user, "password_change", "user", self.request.user.pk, self.request.user.get_username()
+        )
+        messages.success(self.request, "Your password is changed. Other logins of yours have ended.")
+        return response

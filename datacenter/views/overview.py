@@ -20,6 +20,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "sites": [(view, site_saving(view.site, view.hosts, view.values)) for view in sites],
         "on_count": sum(view.on_count for view in sites),
         "host_count": sum(view.host_count for view in sites),
+        "has_hosts": any(view.racks for view in sites),
         "legend": LEGEND,
         "may_operate": may(request.user, "operate"),
         "may_administer": may(request.user, "administer"),

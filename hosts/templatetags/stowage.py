@@ -15,6 +15,7 @@ register = template.Library()
 
 # A tone is a colour and a shape (static/img/icons.svg, state-<tone>); the word always stands beside it.
 TONES = {
+    "": "stopped",
     # workloads
     "running": "running",
     "paused": "paused",
@@ -76,7 +77,9 @@ def badge(word: str, title: str = "", thing: str = "") -> dict[str, str]:
 def icon(name: str, size: str = "") -> SafeString:
     """An icon of static/img/icons.svg, hidden from screen readers: words stand beside it."""
     css = f"icon icon-{size}" if size else "icon"
-    return format_html('<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', css, static("img/icons.svg"), name)
+    return format_html(
+        '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', css, static("img/icons.svg"), name
+    )
 
 
 @register.inclusion_tag("components/load.html")

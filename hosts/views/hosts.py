@@ -197,7 +197,9 @@ def host_power_model(request: HttpRequest, uuid: UUID) -> HttpResponse:
     host = get_object_or_404(Host, pk=uuid)
     form = PowerModelForm(request.POST)
     if form.is_valid():
-        done_or_said(request, lambda: services.host_edit(request.user, host, **form.cleaned_data), "The watts are saved.")
+        done_or_said(
+            request, lambda: services.host_edit(request.user, host, **form.cleaned_data), "The watts are saved."
+        )
     else:
         messages.error(request, "Watts must be numbers from 0 to 20,000. Nothing was changed.")
     return redirect("host", uuid=host.pk)

@@ -53,7 +53,7 @@ def operation_context(request: HttpRequest, operation: Operation) -> dict[str, A
         "steps": queries.journal_of(operation),
         "is_open": operation.state in queries.OPEN_STATES,
         "buttons": operation_buttons(request, operation),
-        "audit": queries.audit_of(operation),
+        "figures": queries.figures_of(operation),
     }
 
 
@@ -68,10 +68,14 @@ def operation_buttons(request: HttpRequest, operation: Operation) -> list[Button
         url = reverse("operation-cancel", args=[operation.pk])
         reason = refused or why_not_cancel(operation)
         return [Button("cancel", "Cancel", url, reason, "btn-outline-danger", "close", ask)]
-    close_refused = None if may(request.user, "administer", operation) else "Only administrators may close it as it stands."
+    close_refused = (
+        None if may(request.user, "administer", operation) else "Only administrators may close it as it stands."
+    )
     ask = "Stowage forgets what is left to do or undo. Look at the hosts yourself before you say that all is well."
     return [
-        Button("retry", "Try again", reverse("operation-retry", args=[operation.pk]), refused, "btn-primary", "operation"),
+        Button(
+            "retry", "Try again", reverse("operation-retry", args=[operation.pk]), refused, "btn-primary", "operation"
+        ),
         Button(
             "close",
             "Close as it stands",
@@ -95,7 +99,9 @@ def operation_cancel(request: HttpRequest, uuid: UUID) -> HttpResponse:
 @action("operate")
 def operation_retry(request: HttpRequest, uuid: UUID) -> HttpResponse:
     operation = get_object_or_404(Operation, pk=uuid)
-    done_or_said(request, lambda: services.operation_retry(request.user, operation), "It goes on from where it stopped.")
+    done_or_said(
+        request, lambda: services.operation_retry(request.user, operation), "It goes on from where it stopped."
+    )
     return redirect("operation", uuid=operation.pk)
 
 

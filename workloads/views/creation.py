@@ -47,7 +47,12 @@ def image_list(request: HttpRequest) -> HttpResponse:
     refused = None if is_operator else "Your role only allows looking. Ask an administrator for the role of operator."
     ask = "What was made from it has a copy of its own and stays."
     rows = [
-        (image, Button("remove", "Remove", reverse("image-remove", args=[image.pk]), refused, "btn-sm", "", ask, image.name))
+        (
+            image,
+            Button(
+                "remove", "Remove", reverse("image-remove", args=[image.pk]), refused, "btn-sm", "", ask, image.name
+            ),
+        )
         for image in Image.objects.all()
     ]
     return render(request, "workloads/images.html", {"rows": rows, "may_operate": is_operator})

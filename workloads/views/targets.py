@@ -45,7 +45,8 @@ def _reason(workload: Workload, host: Host, free_mib: int, rival: str | None) ->
     if reason := why_not(host, "place"):
         return reason
     if workload.memory_mib > free_mib:
-        return f"{host.name} has {free_mib} MiB of memory left, less than the {workload.memory_mib} MiB of {workload.name}."
+        need = f"{workload.memory_mib} MiB of {workload.name}"
+        return f"{host.name} has {free_mib} MiB of memory left, less than the {need}."
     if rival:
         return f"{rival} of the same group {workload.anti_affinity_group} is there; the two never share a host."
     return None

@@ -91,9 +91,13 @@ def _buttons(workload: Workload, reason: Any) -> list[Button]:
     start = Button("start", "Start", url("start"), reason("start"), "btn-primary", "play")
     stop = Button("stop", "Stop", url("stop"), reason("stop"), "", "stop")
     delete_ask = f"{name} and {what} are removed from its host. There is no way back."
-    delete = Button("delete", "Delete", url("delete"), reason("delete"), "btn-outline-danger", "trash", delete_ask, name)
+    delete = Button(
+        "delete", "Delete", url("delete"), reason("delete"), "btn-outline-danger", "trash", delete_ask, name
+    )
     force_ask = f"{name} is cut off at once, as if its power failed. Unsaved data in it is lost."
-    force = Button("force", "Force off", url("force_stop"), reason("stop"), "btn-outline-danger", "power", force_ask, name)
+    force = Button(
+        "force", "Force off", url("force_stop"), reason("stop"), "btn-outline-danger", "power", force_ask, name
+    )
     return [stop, force, delete] if reason("start") and not reason("stop") else [start, stop, delete]
 
 

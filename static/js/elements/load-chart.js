@@ -2,7 +2,7 @@
 // It is an image with a text alternative that names the newest, lowest and highest value of each line.
 
 const EVERY_MS = 30000;
-const COLOURS = ["--stw-cpu", "--stw-memory", "--stw-moving", "--stw-paused"];
+const COLOURS = ["--stw-cpu", "--stw-quiet"];
 
 class LoadChart extends HTMLElement {
   #chart = null;
@@ -80,19 +80,26 @@ class LoadChart extends HTMLElement {
       legend: { live: true },
       cursor: { points: { size: 6 } },
       scales: { y: { range: (_, low, high) => [0, unit === "%" ? 100 : Math.max(high * 1.1, 0.1)] } },
-      axes: [{ ...axis }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => `${tick} ${unit}`) }],
+      axes: [{ ...axis, values: (_, times) => times.map(clock) }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => `${tick} ${unit}`) }],
       series: [
-        { value: (_, time) => (time == null ? "–" : new Date(time * 1000).toLocaleTimeString()) },
+        { value: (_, time) => (time == null ? "–" : clock(time)) },
         ...data.series.map((line, index) => ({
           label: line.label,
+          // the second line of two is what there is: a limit, not a load
           stroke: colour(COLOURS[index % COLOURS.length]),
-          width: 2,
+          dash: index ? [4, 4] : undefined,
+          width: index ? 1.5 : 2,
           points: { show: false },
           value: (_, value) => (value == null ? "–" : `${value.toFixed(1)} ${line.unit}`),
         })),
       ],
     };
   }
+}
+
+function clock(time) {
+  const at = new Date(time * 1000);
+  return `${String(at.getHours()).padStart(2, "0")}:${String(at.getMinutes()).padStart(2, "0")}`;
 }
 
 function inWords({ label, unit, values }) {

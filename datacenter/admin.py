@@ -1,0 +1,46 @@
+"""The admin of this floor's models: policies and tariffs to change, plans and the schedule to look at."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django_celery_beat import models as beat
+
+from datacenter.models import Plan, PlanAction, Policy, Tariff
+from hosts.admin_base import AuditedAdmin, ReadOnlyAdmin
+
+
+@admin.register(Policy)
+class PolicyAdmin(AuditedAdmin):
+    list_display = ("site", "cpu_headroom_percent", "memory_headroom_percent", "cpu_overcommit")
+
+
+@admin.register(Tariff)
+class TariffAdmin(AuditedAdmin):
+    list_display = ("site", "price_per_kwh", "currency", "carbon_g_per_kwh", "pue")
+
+
+@admin.register(Plan)
+class PlanAdmin(ReadOnlyAdmin):
+    list_display = ("site", "state", "hosts_on_before", "hosts_on_after", "requested_by_name", "created_at")
+    list_filter = ("state", "site")
+    list_select_related = ("site",)
+
+
+@admin.register(PlanAction)
+class PlanActionAdmin(ReadOnlyAdmin):
+    list_display = ("plan", "number", "kind", "workload_name", "state")
+    list_filter = ("state",)
+    list_select_related = ("plan__site",)
+
+
+# The schedule is the program's: whoever could write it could have any task run with any argument.
+for _model in (
+    beat.PeriodicTask,
+    beat.IntervalSchedule,
+    beat.CrontabSchedule,
+    beat.SolarSchedule,
+    beat.ClockedSchedule,
+):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+    admin.site.register(_model, ReadOnlyAdmin)

@@ -1,0 +1,44 @@
+"""The admin of this floor's models. Workloads are changed on their pages, by services, not here."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from hosts.admin_base import ReadOnlyAdmin
+from workloads.models import Container, Image, Sighting, VirtualMachine, Workload
+
+
+@admin.register(Workload)
+class WorkloadAdmin(ReadOnlyAdmin):
+    list_display = ("name", "kind", "host", "desired", "state", "is_pinned", "is_adopted")
+    list_filter = ("kind", "state", "is_pinned")
+    list_select_related = ("host",)
+    search_fields = ("name", "uuid")
+
+
+@admin.register(VirtualMachine)
+class VirtualMachineAdmin(ReadOnlyAdmin):
+    list_display = ("name", "host", "state", "cpu_cores", "memory_mib")
+    list_select_related = ("host",)
+    search_fields = ("name", "uuid")
+
+
+@admin.register(Container)
+class ContainerAdmin(ReadOnlyAdmin):
+    """The environment often carries passwords: it is not shown."""
+
+    list_display = ("name", "host", "state", "image_reference")
+    list_select_related = ("host",)
+    search_fields = ("name", "uuid")
+    exclude = ("environment",)
+
+
+@admin.register(Sighting)
+class SightingAdmin(ReadOnlyAdmin):
+    list_display = ("workload", "host", "state", "reason", "observed_at")
+    list_select_related = ("workload", "host")
+
+
+@admin.register(Image)
+class ImageAdmin(ReadOnlyAdmin):
+    list_display = ("name", "format", "reference", "size_bytes")
