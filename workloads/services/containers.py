@@ -47,7 +47,7 @@ def container_create(
     _check(image, cpu_cores, memory_mib, restart_policy)
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
-    need = Need(cpu_cores, memory_mib)
+    need = Need(cpu_cores, memory_mib, 0.0, name, Workload.Kind.CONTAINER, group)
     refuse_impossible(need)
     host = host or host_choose(need)
     container = Container(
@@ -70,8 +70,8 @@ def container_create(
     return operation_start(
         "create_container",
         user=user,
-        subject=("container", str(container.pk), name),
-        parameters={"workload": str(container.pk), "host": str(host.pk), "spec": _spec(container)},
+        subject=("container", str(container.uuid), name),
+        parameters={"workload": str(container.uuid), "host": str(host.pk), "spec": _spec(container)},
         host=host,
         idempotency_key=idempotency_key,
         before_start=partial(_reserve, container, need),
@@ -81,7 +81,7 @@ def container_create(
 def refuse_taken_ports(container: Container, host: Host) -> None:
     """Raises Refused when another container of the host publishes one of these ports."""
     wanted = _published(container.ports)
-    for other in Container.objects.filter(host=host).exclude(pk=container.pk):
+    for other in Container.objects.filter(host=host).exclude(pk=container.uuid):
         if clash := wanted & _published(other.ports):
             port, protocol = min(clash)
             raise Refused(
@@ -103,7 +103,7 @@ def _reserve(container: Container, need: Need, _operation: Operation) -> None:
     refuse_without_room(container.host, need)
     refuse_taken_ports(container, container.host)
     container.save(force_insert=True)
-    publish_change("workload", container.pk, "creating")
+    publish_change("workload", container.uuid, "creating")
 
 
 def _check(image: str, cpu_cores: float, memory_mib: int, restart_policy: str) -> None:
@@ -131,7 +131,7 @@ def _port(port: Mapping[str, Any]) -> dict[str, Any]:
 def _spec(container: Container) -> dict[str, Any]:
     group = container.anti_affinity_group
     return {
-        "uuid": str(container.pk),
+        "uuid": str(container.uuid),
         "name": container.name,
         "image": container.image_reference,
         "command": container.command,

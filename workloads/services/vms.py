@@ -43,13 +43,13 @@ def vm_create(
     _sizes_check(image, cpu_cores, memory_mib, disk_gib)
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
-    need = Need(cpu_cores, memory_mib, disk_gib)
+    need = Need(cpu_cores, memory_mib, disk_gib, name, Workload.Kind.VM, group, bridge or "")
     refuse_impossible(need)
     host = host or host_choose(need)
     mount = pool_choose(host, disk_gib)
     vm = _row(user, name, image, need, host, bridge or host.bridge, mount, group)
     parameters = {
-        "workload": str(vm.pk),
+        "workload": str(vm.uuid),
         "host": str(host.pk),
         "image": image_source(image) if image else None,
         "spec": _spec(vm, mount, image),
@@ -57,7 +57,7 @@ def vm_create(
     return operation_start(
         "create_vm",
         user=user,
-        subject=("vm", str(vm.pk), vm.name),
+        subject=("vm", str(vm.uuid), vm.name),
         parameters=parameters,
         host=host,
         idempotency_key=idempotency_key,
@@ -89,7 +89,7 @@ def _reserve(vm: VirtualMachine, need: Need, _operation: Operation) -> None:
     assert vm.host is not None
     refuse_without_room(vm.host, need)
     vm.save(force_insert=True)
-    publish_change("workload", vm.pk, "creating")
+    publish_change("workload", vm.uuid, "creating")
 
 
 def _sizes_check(image: Image | None, cpu_cores: int, memory_mib: int, disk_gib: float) -> None:
@@ -168,7 +168,7 @@ def _spec(vm: VirtualMachine, mount: PoolMount, image: Image | None) -> dict[str
     ]
     labels = {"anti-affinity": vm.anti_affinity_group} if vm.anti_affinity_group else {}
     return {
-        "uuid": str(vm.pk),
+        "uuid": str(vm.uuid),
         "name": vm.name,
         "vcpus": int(vm.cpu_cores),
         "memory_mib": vm.memory_mib,

@@ -1,0 +1,248 @@
+"""A sample of every saga: a small data center, the operation begun in it, and what must be true at its end.
+
+`test_sagas.py` finds sagas in the registry and fails for one that has no sample here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from hosts import services as host_services
+from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile
+from hosts.models import Host, Operation, Pool
+from hosts.units import GIB
+from tests.factories import (
+    SHARED_POOL,
+    container_make,
+    host_make,
+    image_make,
+    pool_mount_make,
+    rack_make,
+    user_make,
+    vm_make,
+)
+from tests.hosts.operations.harness import Harness
+from workloads import services
+from workloads.models import Image, Workload
+
+FACTS = {
+    "machine_id": "0" * 31 + "1",
+    "host_uuid": "11111111-2222-3333-4444-555555555555",
+    "cpu_cores": 4,
+    "memory_mib": 4096,
+    "disk_gib": 100,
+    "pools": [{"name": "local", "path": "/var/lib/libvirt/images", "pool_id": "p1", "capacity_gib": 100, "free_gib": 90}],
+}
+
+
+@dataclass
+class Sample:
+    """One saga's trial. `is_done` is asked after success; `forward` names steps after which it only goes forward."""
+
+    harness: Harness
+    operation: Operation
+    is_done: Callable[[], bool]
+    before: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def world(self) -> FakeDataCenter:
+        return self.harness.world
+
+
+@dataclass
+class Place:
+    """Two hosts, in the database and in the world alike, that share a pool."""
+
+    world: FakeDataCenter
+    harness: Harness
+    alpha: Host
+    beta: Host
+    user: User
+
+
+def place_make() -> Place:
+    world = FakeDataCenter("alpha", "beta")
+    pool = world.pool_share("shared", SHARED_POOL, "alpha", "beta")
+    shared = Pool.objects.create(pool_id=pool.pool_id, name="shared")
+    hosts = []
+    for name in ("alpha", "beta"):
+        host = host_make(name, management_address=world.hosts[name].address)
+        pool_mount_make(host, shared, SHARED_POOL)
+        hosts.append(host)
+    return Place(world, Harness(world), hosts[0], hosts[1], user_make("administrator"))
+
+
+def vm_in(place: Place, *, shared: bool = False, state: str = "running") -> Workload:
+    """A VM on alpha, in the database and in the world."""
+    path = f"{SHARED_POOL}/%s.qcow2" if shared else "/var/lib/libvirt/images/%s-vda.qcow2"
+    vm = vm_make(place.alpha, "web-1", state=state)
+    path = path % vm.pk
+    vm.disks[0]["path"] = path
+    vm.save()
+    domain = FakeDomain(str(vm.pk), vm.name, 1, 256, [FakeDisk("vda", path, "qcow2", GIB)], ["stw0"])
+    domain.state = state  # type: ignore[assignment]
+    domain.reason = f"{state} (booted)"
+    domain.serial_log = f"/var/log/libvirt/qemu/{vm.pk}-serial.log"
+    host = place.world.hosts["alpha"]
+    host.domains[domain.uuid] = domain
+    host.files_for(path)[path] = FakeFile("guest data", GIB)
+    return Workload.objects.get(pk=vm.pk)
+
+
+def container_in(place: Place, *, state: str = "running") -> Workload:
+    """A container on alpha, in the database and in the world."""
+    row = container_make(place.alpha, "cache-1", state=state)
+    container = FakeContainer(str(row.pk), row.name, row.image_reference, state=state)  # type: ignore[arg-type]
+    container.restart_policy = "always"
+    place.world.hosts["alpha"].containers[container.uuid] = container
+    place.world.hosts["alpha"].images[row.image_reference] = "sha256:busybox"
+    return Workload.objects.get(pk=row.pk)
+
+
+def runs_only_on(place: Place, workload: Workload, name: str) -> bool:
+    row = Workload.objects.get(pk=workload.pk)
+    return place.world.places(str(workload.pk)) == {name: "running"} and row.host is not None and row.host.name == name
+
+
+def _create_vm() -> Sample:
+    place = place_make()
+    image = image_make("tiny")
+    operation = services.vm_create(
+        place.user, name="web-9", image=image, cpu_cores=1, memory_mib=256, disk_gib=1, host=place.alpha
+    )
+    workload_id = operation.subject_id
+    return Sample(
+        place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"}
+    )
+
+
+def _create_container() -> Sample:
+    place = place_make()
+    image_make("busybox", format=Image.Format.ENGINE_ARCHIVE, reference="busybox:latest")
+    operation = services.container_create(
+        place.user, name="cache-9", image="busybox:latest", cpu_cores=0.5, memory_mib=64, host=place.alpha
+    )
+    workload_id = operation.subject_id
+    return Sample(
+        place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"}
+    )
+
+
+def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
+    ends = {"start": {"alpha": "running"}, "stop": {"alpha": "stopped"}, "delete": {}}
+
+    def sample() -> Sample:
+        place = place_make()
+        workload = make(place)
+        operation = getattr(services, f"workload_{verb}")(place.user, workload)
+        return Sample(place.harness, operation, lambda: place.world.places(str(workload.pk)) == ends[verb])
+
+    return sample
+
+
+def _migrate(*, shared: bool) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        vm = vm_in(place, shared=shared)
+        operation = services.workload_move(place.user, vm, target=place.beta)
+        return Sample(place.harness, operation, lambda: runs_only_on(place, vm, "beta"))
+
+    return sample
+
+
+def _relocate() -> Sample:
+    place = place_make()
+    image_make("busybox", format=Image.Format.ENGINE_ARCHIVE, reference="busybox:latest")
+    container = container_in(place)
+    operation = services.workload_move(place.user, container, target=place.beta)
+    return Sample(place.harness, operation, lambda: runs_only_on(place, container, "beta"))
+
+
+def _enrol() -> Sample:
+    place = place_make()
+    place.world.host_add("gamma", bridges=set())
+    place.harness.plane_add("gamma")
+    place.harness.answers = {
+        "host.discover": {"gamma": FACTS},
+        "host.probe_accelerator": {"gamma": {"accelerator": "tcg", "sentence": "No KVM here.", "seconds": 1}},
+    }
+    enrolment = host_services.host_enrol(
+        place.user,
+        name="gamma",
+        rack=rack_make(),
+        management_address="10.77.0.99",
+        bmc_url="http://10.77.0.1:8000",
+        bmc_system="gamma",
+        bmc_username="admin",
+        bmc_password="secret",
+    )
+
+    def is_done() -> bool:
+        host = Host.objects.get(pk=enrolment.host.pk)
+        return host.lifecycle == "enrolled" and host.memory_mib == 4096 and "stw0" in place.world.hosts["gamma"].bridges
+
+    return Sample(place.harness, enrolment.operation, is_done)
+
+
+def _power_off() -> Sample:
+    place = place_make()
+    operation = host_services.host_power_off(place.user, place.beta)
+
+    def is_done() -> bool:
+        host = Host.objects.get(pk=place.beta.pk)
+        return not place.world.hosts["beta"].powered and host.power == "off" and host.is_cordoned
+
+    return Sample(place.harness, operation, is_done)
+
+
+def _power_on() -> Sample:
+    place = place_make()
+    place.world.power_set("beta", False)
+    Host.objects.filter(pk=place.beta.pk).update(power="off", desired_power="off", is_cordoned=True)
+    place.beta.refresh_from_db()
+    operation = host_services.host_power_on(place.user, place.beta)
+
+    def is_done() -> bool:
+        host = Host.objects.get(pk=place.beta.pk)
+        return place.world.hosts["beta"].powered and host.power == "on" and not host.is_cordoned
+
+    return Sample(place.harness, operation, is_done)
+
+
+def _maintenance(*, on: bool) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        Host.objects.filter(pk=place.beta.pk).update(is_in_maintenance=not on, is_cordoned=not on)
+        place.beta.refresh_from_db()
+        operation = host_services.host_maintain(place.user, place.beta, on=on)
+        return Sample(
+            place.harness, operation, lambda: Host.objects.get(pk=place.beta.pk).is_in_maintenance is on
+        )
+
+    return sample
+
+
+SAMPLES: dict[str, list[Callable[[], Sample]]] = {
+    "create_vm": [_create_vm],
+    "create_container": [_create_container],
+    "start_workload": [
+        _life(lambda place: vm_in(place, state="stopped"), "start"),
+        _life(lambda place: container_in(place, state="stopped"), "start"),
+    ],
+    "stop_workload": [_life(vm_in, "stop"), _life(container_in, "stop")],
+    "delete_workload": [
+        _life(lambda place: vm_in(place, state="stopped"), "delete"),
+        _life(lambda place: container_in(place, state="stopped"), "delete"),
+    ],
+    "migrate_vm": [_migrate(shared=True), _migrate(shared=False)],
+    "relocate_container": [_relocate],
+    "enrol_host": [_enrol],
+    "host_power_off": [_power_off],
+    "host_power_on": [_power_on],
+    "host_maintenance_on": [_maintenance(on=True)],
+    "host_maintenance_off": [_maintenance(on=False)],
+}
