@@ -98,6 +98,21 @@ def host_observe(host: Host, observation: dict[str, Any], now: datetime) -> bool
     return True
 
 
+def is_lost(host: Host, now: datetime) -> bool:
+    """Whether a host that was heard once answers no more; one that was just switched on is given its time."""
+    just_woken = (
+        host.power == Host.Power.ON and host.power_read_at is not None and now - host.power_read_at <= SILENT_AFTER
+    )
+    return host.last_seen_at is not None and is_silent(host, now) and not just_woken
+
+
+def host_lost(host: Host) -> None:
+    """Notes that a host has stopped answering: whether it is on is no longer known. Rings its pages."""
+    if Host.objects.filter(pk=host.pk, power=Host.Power.ON).update(power=Host.Power.UNKNOWN):
+        host.power = Host.Power.UNKNOWN
+    publish_change("host", host.pk, "silent")
+
+
 def _is_newer_than_power(host: Host, observation: dict[str, Any]) -> bool:
     """Whether the observation was made after the power was last read: a host's last words arrive when it is off."""
     return host.power_read_at is None or amount(observation.get("at")) > host.power_read_at.timestamp()

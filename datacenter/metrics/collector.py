@@ -24,9 +24,8 @@ from datacenter.metrics import series
 from datacenter.metrics.live import Values, latest_write
 from datacenter.metrics.store import MetricsStore, Sample
 from hosts.errors import DriverError
-from hosts.inventory import SILENT_AFTER, host_observe, is_silent, pools_observe, reach_of
+from hosts.inventory import SILENT_AFTER, host_lost, host_observe, is_lost, pools_observe, reach_of
 from hosts.models import Host
-from hosts.publish import publish_change
 from workloads.inventory import host_silent, workloads_observe
 from workloads.models import Workload
 
@@ -178,12 +177,11 @@ class Collector:
             return
         self._known_refresh()
         for name, host in self._hosts.items():
-            is_marked = self._silent.get(name) == host.power
-            if host.last_seen_at is None or is_marked or not is_silent(host, datetime.fromtimestamp(now_s, UTC)):
+            if self._silent.get(name) == host.power or not is_lost(host, datetime.fromtimestamp(now_s, UTC)):
                 continue
+            host_lost(host)
             self._silent[name] = host.power
             host_silent(host)
-            publish_change("host", host.pk, "silent")
 
 
 def read(fields: dict[bytes, bytes]) -> dict[str, Any]:

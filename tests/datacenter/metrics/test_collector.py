@@ -236,10 +236,28 @@ def test_a_host_that_stops_answering_has_its_workloads_doubted_and_trusted_again
     bench.collector.look_for_silence()
     vm.refresh_from_db()
     assert (vm.state, vm.state_reason) == ("unknown", "alpha does not answer.")
+    host.refresh_from_db()
+    assert host.power == Host.Power.UNKNOWN
 
     bench.send(OBSERVED, observation(host, observed_vm(vm)))
     vm.refresh_from_db()
-    assert vm.state == "running"
+    host.refresh_from_db()
+    assert (vm.state, host.power) == ("running", Host.Power.ON)
+
+
+def test_a_host_that_went_silent_and_is_then_read_as_off_runs_nothing():
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    bench.collector.look_for_silence()
+    bench.clock.now += 20
+    bench.collector.look_for_silence()
+
+    Host.objects.update(power=Host.Power.OFF)
+    bench.clock.now += 6
+    bench.collector.look_for_silence()
+
+    vm.refresh_from_db()
+    assert (vm.state, vm.state_reason) == ("stopped", "alpha is switched off.")
 
 
 def test_a_collector_that_has_just_started_calls_nobody_silent():
