@@ -12,6 +12,7 @@ class LiveRegion extends HTMLElement {
   #lastRead = 0;
   #isReading = false;
   #isStale = false;
+  #wasRung = false; // while a read was under way, which may have missed the change
 
   connectedCallback() {
     live.addEventListener("change", this.#onChange);
@@ -59,6 +60,7 @@ class LiveRegion extends HTMLElement {
   async #read() {
     this.#timer = null;
     this.#isStale = true;
+    if (this.#isReading) this.#wasRung = true;
     if (this.#isBusy || this.#isReading) return;
     this.#isReading = true;
     try {
@@ -74,6 +76,8 @@ class LiveRegion extends HTMLElement {
     } finally {
       this.#isReading = false;
       this.#lastRead = Date.now();
+      if (this.#wasRung) this.#readSoon();
+      this.#wasRung = false;
     }
   }
 
