@@ -45,11 +45,11 @@ class EffectsInside:
     def name(self) -> str:
         return str(self.host["name"])
 
-    def run(self, effect: str, timeout_s: float = 60.0, **arguments: Any) -> dict[str, Any]:
+    def run(self, effect: str, within_s: float = 60.0, **arguments: Any) -> dict[str, Any]:
         """The effect's output; raises the error that it reported."""
-        return self.wait(self.send(effect, timeout_s, **arguments))
+        return self.wait(self.send(effect, within_s, **arguments))
 
-    def send(self, effect: str, timeout_s: float = 60.0, **arguments: Any) -> str:
+    def send(self, effect: str, within_s: float = 60.0, **arguments: Any) -> str:
         """Starts an effect and gives its operation."""
         operation = str(uuid.uuid4())
         command = {
@@ -62,7 +62,7 @@ class EffectsInside:
             "subject": None,
             "arguments": arguments,
             "deadline_at": time.time() + 60,
-            "timeout_s": timeout_s,
+            "timeout_s": within_s,
             "sent_at": time.time(),
         }
         assert self._process.stdin is not None

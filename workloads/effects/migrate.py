@@ -88,7 +88,10 @@ def vm_migrate(context: PlaneContext, arguments: Data, progress: Progress) -> Da
         remaining_mib = word.data_remaining_bytes / 2**20
         progress.update(f"moving, {remaining_mib:.0f} MiB to go", word.percent, asdict(word))
 
-    result = machines(context).migrate(order, tell, progress.is_aborted)
+    def is_cancelled() -> bool:
+        return progress.remaining_s() > 0 and progress.is_aborted()
+
+    result = machines(context).migrate(order, tell, is_cancelled)
     return asdict(result)
 
 
@@ -122,7 +125,8 @@ def _order(arguments: Data, progress: Progress) -> MigrationOrder:
     for pattern, key in ((_DESTINATION, "destination_uri"), (_STREAM, "migration_uri")):
         if not pattern.fullmatch(str(arguments[key])):
             raise Invalid("The move names its destination by an address that is not plain.", str(arguments[key]))
-    timeout_s = min(float(arguments.get("timeout_s") or DEFAULT_TIMEOUT_S), max(5.0, progress.remaining_s() - 10.0))
+    # The step's own end comes later, so that a move that is too slow is aborted and reported as such.
+    timeout_s = min(float(arguments.get("timeout_s") or DEFAULT_TIMEOUT_S), progress.remaining_s() * 0.9)
     return MigrationOrder(
         uuid_check(arguments["uuid"]),
         arguments["destination_uri"],
