@@ -162,13 +162,14 @@ def test_a_move_that_takes_too_long_is_aborted_and_the_vm_stays(driver_lab: Driv
     created = target.run("vm.migrate_prepare", disks=described["disks"], serial_log=described["serial_log"])["created"]
 
     with pytest.raises(TimedOut, match="asked on both hosts"):
-        local_vm.migrate(source, copied_targets=["vda"], bandwidth_mib_s=1, timeout_s=2)
+        local_vm.migrate(source, copied_targets=["vda"], bandwidth_mib_s=1, timeout_s=4)
+    told = [word["data"]["data_remaining_bytes"] for word in source.progresses if word["data"]]
     target.run("vm.migrate_unprepare", created=created)
 
     assert source.run("vm.locate", uuid=local_vm.uuid)["state"] == "running"
     assert not target.run("vm.locate", uuid=local_vm.uuid)["present"]
     assert not target.path(local_vm.path).exists()
-    assert [word["data"]["data_remaining_bytes"] for word in source.progresses if word["data"]]
+    assert told
 
 
 def test_a_move_outlives_the_plane_that_began_it_and_the_next_one_joins(
