@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -32,6 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder in ("lab", "browser"):
             if (_TESTS / folder) in item.path.parents:
                 item.add_marker(folder)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Leaves the numbers for the table of `python -m tests.run`."""
+    if path := os.environ.get("STOWAGE_TEST_SUMMARY"):
+        kinds = ("passed", "failed", "error", "skipped")
+        counts = [(len(terminalreporter.getreports(kind)), kind) for kind in kinds]
+        Path(path).write_text(", ".join(f"{count} {kind}" for count, kind in counts if count))
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,11 +27,13 @@ PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
     "lint": ([(str(BIN / "ruff"), "check", "."), (str(BIN / "ruff"), "format", "--check", ".")], 120),
     "types": ([(str(BIN / "mypy"),)], 600),
     "migrations": ([(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")], 120),
-    "unit": ([(*PYTEST, "-m", "not lab and not browser")], 600),
+    "unit": ([(*PYTEST, "-m", "not lab and not browser", "--timeout=60")], 600),
     # One run for both: the lab is started once.
-    "lab": ([(*PYTEST, "-m", "lab or browser", "-rs")], 2400),
+    "lab": ([(*PYTEST, "-m", "lab or browser", "-rs", "--timeout=900")], 2400),
 }
 NEEDS_ROOT = {"lab"}
+# What sudo must not drop.
+PASSED_ON = ("STOWAGE_CACHE_DIR", "STOWAGE_TEST_LAB")
 
 
 def main(asked: Sequence[str]) -> int:
@@ -39,26 +42,32 @@ def main(asked: Sequence[str]) -> int:
     if unknown:
         print(f"No such part: {', '.join(unknown)}. There are: {', '.join(PARTS)}.")
         return 2
-    results = []
-    for name in asked or PARTS:
-        print(f"\n== {name}", flush=True)
-        began = time.monotonic()
-        failure = part_run(name)
-        results.append((name, time.monotonic() - began, failure))
+    results = [part_measure(name) for name in asked or PARTS]
     print("\n== seconds per part")
-    for name, seconds, failure in results:
-        print(f"{name:12} {seconds:7.1f}  {failure or 'passed'}")
-    return 1 if any(failure for _, _, failure in results) else 0
+    for name, seconds, failure, counts in results:
+        print(f"{name:12} {seconds:7.1f}  {failure or 'passed':28} {counts}")
+    return 1 if any(failure for _, _, failure, _ in results) else 0
 
 
-def part_run(name: str) -> str | None:
+def part_measure(name: str) -> tuple[str, float, str | None, str]:
+    """The part's name, its seconds, why it failed (None: it passed), and pytest's counts where it is pytest's."""
+    print(f"\n== {name}", flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="stowage-checks-") as folder:
+        failure = part_run(name, checks_environment(folder))
+        summary = Path(folder) / "summary"
+        counts = summary.read_text() if summary.exists() else ""
+    return name, time.monotonic() - began, failure, counts
+
+
+def part_run(name: str, environment: dict[str, str]) -> str | None:
     """Why the part failed; None when it passed. Its output goes to the terminal."""
     commands, limit_s = PARTS[name]
     until = time.monotonic() + limit_s
     failure = None
     for command in commands:
-        as_root = ("sudo", "--preserve-env=STOWAGE_CACHE_DIR,STOWAGE_TEST_LAB") if needs_sudo(name) else ()
-        code = run_until((*as_root, *command), until)
+        as_root = ("sudo", f"--preserve-env={','.join((*PASSED_ON, *environment))}") if needs_sudo(name) else ()
+        code = run_until((*as_root, *command), environment, until)
         if code is None:
             return f"FAILED: not done after {limit_s} s"
         if code != 0:
@@ -70,29 +79,32 @@ def needs_sudo(name: str) -> bool:
     return name in NEEDS_ROOT and os.geteuid() != 0
 
 
-def run_until(command: Sequence[str], until: float) -> int | None:
+def run_until(command: Sequence[str], environment: dict[str, str], until: float) -> int | None:
     """The command's exit status; None when it had to be ended at `until` (monotonic)."""
-    with tempfile.TemporaryDirectory(prefix="stowage-checks-") as data_dir:
-        child = subprocess.Popen(command, cwd=CHECKOUT, env={**os.environ, **checks_environment(data_dir)})
+    child = subprocess.Popen(command, cwd=CHECKOUT, env={**os.environ, **environment})
+    try:
+        return child.wait(max(1.0, until - time.monotonic()))
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as ending:
+        # SIGINT lets pytest run its teardown, which takes the lab down. Ctrl-C reached it already.
+        if isinstance(ending, subprocess.TimeoutExpired):
+            child.send_signal(signal.SIGINT)
         try:
-            return child.wait(max(1.0, until - time.monotonic()))
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            # SIGINT lets pytest run its teardown, which takes the lab down.
-            child.send_signal(2)
-            try:
-                child.wait(90)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            return None
+            child.wait(150)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if isinstance(ending, KeyboardInterrupt):
+            raise
+        return None
 
 
-def checks_environment(data_dir: str) -> dict[str, str]:
+def checks_environment(folder: str) -> dict[str, str]:
     """Settings for commands that only look at the code: no secret of a running Stowage is used."""
     return {
+        "STOWAGE_TEST_SUMMARY": f"{folder}/summary",
         "SECRET_KEY": "checks-only",
         "CREDENTIALS_KEY": base64.urlsafe_b64encode(b"checks-only-checks-only-checks!!").decode(),
-        "STOWAGE_DATA_DIR": data_dir,
+        "STOWAGE_DATA_DIR": folder,
     }
 
 

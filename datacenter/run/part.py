@@ -81,11 +81,17 @@ def child_environment(ours: Mapping[str, str], spec: PartSpec, layout: Layout) -
     return {**kept, **fixed, **spec.environment}
 
 
-def log_open(path: Path) -> int:
-    """A descriptor that appends to the log; a log grown too large becomes `<name>.1` first."""
+def log_open(path: Path, user: ServiceUser) -> int:
+    """A descriptor that appends to the log; a log grown too large becomes `<name>.1` first.
+
+    The service user's group may read it, so that somebody who used sudo sees the logs without.
+    """
     if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
         path.replace(path.with_name(path.name + ".1"))
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    if user.switch:
+        os.fchown(descriptor, -1, user.gid)
+    return descriptor
 
 
 class Part:
@@ -112,7 +118,7 @@ class Part:
 
     def start(self) -> None:
         """Starts the child. Raises OSError when its program cannot be run."""
-        output = log_open(self.log)
+        output = log_open(self.log, self._user)
         try:
             self._child = spawn(self.spec, self._user, self._layout, output)
         finally:

@@ -78,7 +78,7 @@ class Supervisor:
         """
         spec = PartSpec(name, (sys.executable, str(CHECKOUT / "manage.py"), *words))
         log = self._layout.logs / f"{name}.log"
-        errors = log_open(log)
+        errors = log_open(log, self._user)
         reading, writing = os.pipe()
         try:
             self._job = spawn(spec, self._user, self._layout, writing, errors)

@@ -102,11 +102,11 @@ def test_a_child_dies_with_a_supervisor_that_was_killed(tmp_path: Path):
     assert process_now(child_pid) is None
 
 
-def test_a_large_log_makes_room_for_a_new_one(tmp_path: Path):
+def test_a_large_log_makes_room_for_a_new_one(tmp_path: Path, user: ServiceUser):
     log = tmp_path / "web.log"
     log.write_bytes(b"x" * (5 * 1024 * 1024 + 1))
 
-    os.close(log_open(log))
+    os.close(log_open(log, user))
 
     assert log.stat().st_size == 0
     assert (tmp_path / "web.log.1").stat().st_size > 5 * 1024 * 1024
