@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -36,6 +36,10 @@ class Control(Protocol):
     def secret(self, path: str) -> str: ...
 
     def image_fetch(self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Any = None) -> None: ...
+
+    def blob_send(self, path: str, chunks: Iterable[bytes], progress: Any = None) -> None: ...
+
+    def blob_fetch(self, path: str, sha256: str, size_bytes: int, target: str | Path, progress: Any = None) -> None: ...
 
 
 class Drivers:
@@ -158,6 +162,12 @@ class _NoControl:
 
     def image_fetch(self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Any = None) -> None:
         raise LookupError(f"no image {image} in this trial")
+
+    def blob_send(self, path: str, chunks: Iterable[bytes], progress: Any = None) -> None:
+        raise LookupError(f"no place for {path} in this trial")
+
+    def blob_fetch(self, path: str, sha256: str, size_bytes: int, target: str | Path, progress: Any = None) -> None:
+        raise LookupError(f"no bytes at {path} in this trial")
 
 
 # The libraries behind the drivers are imported by whoever uses them first: a site plane has no libvirt, and a

@@ -15,11 +15,13 @@ import httpx
 from hosts.errors import Invalid, NotFound, Refused, Rejected, TimedOut, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hosts.plane.progress import Progress
 
 IMAGE_TRIES = 5
+BLOB_TIMEOUT_S = 60.0  # silence, not the whole transfer
+_BLOB_PATH = re.compile(r"/plane/v1/blobs/[0-9a-f-]{36}/[A-Za-z0-9_.\-]{1,100}")
 _SECRET_PATH = re.compile(r"/plane/v1/secrets/[0-9a-f-]{36}/[A-Za-z0-9_.\-]{1,100}")
 
 
@@ -51,12 +53,32 @@ class ControlClient:
 
         A broken transfer goes on from where it stopped, also after a restart (`<path>.part`).
         """
-        path = Path(path)
+        self._fetch(f"/plane/v1/images/{image}/content", sha256, size_bytes, Path(path), progress)
+
+    def blob_fetch(
+        self, path: str, sha256: str, size_bytes: int, target: str | Path, progress: Progress | None = None
+    ) -> None:
+        """As `image_fetch`, for bytes that another plane of the same operation has left at `path`."""
+        self._fetch(_blob_path_check(path), sha256, size_bytes, Path(target), progress)
+
+    def blob_send(self, path: str, chunks: Iterable[bytes], progress: Progress | None = None) -> None:
+        """Leaves bytes with the control plane for as long as the operation lasts; a repeat replaces them."""
+        try:
+            response = self._client.put(
+                _blob_path_check(path), headers=self._headers(), content=chunks, timeout=BLOB_TIMEOUT_S
+            )
+        except httpx.TimeoutException as error:
+            raise TimedOut("The control plane stopped taking the bytes.", repr(error)) from error
+        except httpx.TransportError as error:
+            raise Unreachable("The transfer to the control plane broke off.", repr(error)) from error
+        _check(response)
+
+    def _fetch(self, url: str, sha256: str, size_bytes: int, path: Path, progress: Progress | None) -> None:
         part = path.with_name(path.name + ".part")
         path.parent.mkdir(parents=True, exist_ok=True)
         for number in range(1, IMAGE_TRIES + 1):
             try:
-                self._image_continue(image, sha256, size_bytes, part, progress)
+                self._image_continue(url, sha256, size_bytes, part, progress)
                 break
             except (Unreachable, TimedOut):
                 if number == IMAGE_TRIES:
@@ -65,15 +87,15 @@ class ControlClient:
         if digest != sha256:
             part.unlink()
             raise Rejected(
-                f"The image {image} arrived damaged: its checksum is not the recorded one. Import it again.",
-                detail=f"expected {sha256}, got {digest}",
+                "The image arrived damaged: its checksum is not the recorded one. Import it again.",
+                detail=f"{url}: expected {sha256}, got {digest}",
             )
         os.replace(part, path)
 
     def close(self) -> None:
         self._client.close()
 
-    def _image_continue(self, image: str, sha256: str, size_bytes: int, part: Path, progress: Progress | None) -> None:
+    def _image_continue(self, url: str, sha256: str, size_bytes: int, part: Path, progress: Progress | None) -> None:
         have = part.stat().st_size if part.exists() else 0
         if have > size_bytes:
             part.unlink()
@@ -82,9 +104,7 @@ class ControlClient:
             return
         headers = {"Range": f"bytes={have}-", "If-Range": f'"{sha256}"'} if have else {}
         try:
-            with self._client.stream(
-                "GET", f"/plane/v1/images/{image}/content", headers=self._headers() | headers
-            ) as response:
+            with self._client.stream("GET", url, headers=self._headers() | headers) as response:
                 _check(response)
                 have = have if response.status_code == 206 else 0
                 self._image_write(response, part, have, size_bytes, progress)
@@ -136,9 +156,15 @@ def token_read(path: str) -> str:
     return token
 
 
+def _blob_path_check(path: str) -> str:
+    if not _BLOB_PATH.fullmatch(path):
+        raise Invalid("The command refers to its bytes by a path that is not one of the control plane's.")
+    return path
+
+
 def _check(response: httpx.Response) -> None:
     """Turns a status into our errors, by code."""
-    if response.status_code in (200, 206):
+    if response.status_code in (200, 201, 204, 206):
         return
     if response.status_code in (401, 403):
         raise Refused("The control plane does not know this plane's token: is it enrolled?")
