@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from hosts.drivers.base import HypervisorFacts, ObservedDisk, ObservedWorkload, WorkloadCounters
-from hosts.drivers.domain_facts import DomainFacts, parse
+from hosts.drivers.base import HypervisorFacts, ObservedWorkload, WorkloadCounters
+from hosts.drivers.domain_facts import parse
 from hosts.drivers.domain_state import domain_state
 from hosts.drivers.libvirt_errors import foreign_error, is_code
 from hosts.drivers.libvirt_loop import loop_ensure
+from hosts.drivers.libvirt_reading import counters, disk_sizes, observed
 from hosts.errors import StowageError, TimedOut, Unreachable
-from hosts.units import bytes_to_gib, bytes_to_mib
 
 OPEN_TIMEOUT_S = 10.0
 # A peer that is silent for 3 x (4 + 1) seconds is given up: longer than a busy lab machine's hiccups,
@@ -168,7 +168,7 @@ class LibvirtHost:
         flags = _STATS_FLAGS | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
         with self.calls("count what its VMs use") as connection:
             rows = [(d.UUIDString(), d.name(), s) for d, s in connection.getAllDomainStats(_STATS, flags)]
-        return [_counters(uuid, name, stats) for uuid, name, stats in rows]
+        return [counters(uuid, name, stats) for uuid, name, stats in rows]
 
     def watch(self, on_change: Callable[[str], None]) -> LibvirtWatch:
         return LibvirtWatch(self, on_change)
@@ -183,12 +183,12 @@ class LibvirtHost:
                 pair = (numbers["state.state"], numbers.get("state.reason", 0))
             else:
                 pair = tuple(domain.state())
-            sizes = _disk_sizes(domain, facts, numbers)
+            sizes = disk_sizes(domain, facts, numbers)
         except libvirt.libvirtError as error:
             if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                 return None
             raise
-        return _observed(facts, domain_state(*pair), autostart, sizes)
+        return observed(facts, domain_state(*pair), autostart, sizes)
 
     @staticmethod
     def _memory_mib(connection: libvirt.virConnect, missing: list[str]) -> int | None:
@@ -269,64 +269,3 @@ def _open_error(error: libvirt.libvirtError) -> StowageError:
 
 def _version(number: int) -> str:
     return f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}"
-
-
-def _disk_sizes(domain: libvirt.virDomain, facts: DomainFacts, stats: dict[str, Any]) -> dict[str, float]:
-    """Virtual size in GiB by target: from the stats while it runs, else asked for each disk."""
-    sizes = {
-        stats[f"block.{n}.name"]: bytes_to_gib(stats.get(f"block.{n}.capacity", 0))
-        for n in range(stats.get("block.count", 0))
-        if f"block.{n}.name" in stats
-    }
-    for disk in facts.disks:
-        if disk.path and not sizes.get(disk.target):
-            with suppress(libvirt.libvirtError):  # the file may be gone, which is not the domain's state
-                sizes[disk.target] = bytes_to_gib(domain.blockInfo(disk.path)[0])
-    return sizes
-
-
-def _observed(facts: DomainFacts, state: tuple[Any, str], autostart: bool, sizes: dict[str, float]) -> ObservedWorkload:
-    disks = tuple(
-        ObservedDisk(d.target, d.path, d.format, sizes.get(d.target, 0.0))
-        for d in facts.disks
-        if d.path and d.device == "disk"
-    )
-    return ObservedWorkload(
-        "vm",
-        facts.uuid,
-        facts.name,
-        state[0],
-        state[1],
-        float(facts.vcpus),
-        facts.memory_mib,
-        round(sum(disk.size_gib for disk in disks), 2),
-        autostart,
-        disks,
-        facts.bridges,
-        facts.serial_log,
-        labels=facts.labels,
-        generation=facts.generation,
-        managed=facts.managed,
-    )
-
-
-def _counters(uuid: str, name: str, stats: dict[str, Any]) -> WorkloadCounters:
-    def total(group: str, field: str) -> int:
-        return sum(stats.get(f"{group}.{n}.{field}", 0) for n in range(stats.get(f"{group}.count", 0)))
-
-    cpu_ns = stats.get("cpu.time")
-    if cpu_ns is None:
-        cpu_ns = sum(stats.get(f"vcpu.{n}.time", 0) for n in range(stats.get("vcpu.maximum", 0)))
-    available, usable = stats.get("balloon.available"), stats.get("balloon.usable")
-    return WorkloadCounters(
-        "vm",
-        uuid,
-        name,
-        cpu_ns / 1e9,
-        float(bytes_to_mib(stats.get("balloon.rss", stats.get("balloon.current", 0)) * 1024)),
-        None if available is None or usable is None else (available - usable) / 1024,
-        total("block", "rd.bytes"),
-        total("block", "wr.bytes"),
-        total("net", "rx.bytes"),
-        total("net", "tx.bytes"),
-    )

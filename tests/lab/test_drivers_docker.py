@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import queue
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -194,6 +196,10 @@ def test_an_engine_is_observed_counted_and_watched(driver_lab: DriverLab, contai
         assert changes.get(timeout=5) == container.uuid
     finally:
         watch.close()
+    ends_at = time.monotonic() + 5
+    while any(thread.name == "docker events" for thread in threading.enumerate()):
+        assert time.monotonic() < ends_at, "the watch's thread goes on after its end"
+        time.sleep(0.05)
     assert (seen.state, seen.vcpus, seen.memory_mib, seen.labels) == ("running", 0.5, 64, {"pinned": "true"})
     assert (seen.generation, seen.managed, seen.restart_policy) == (1, True, "always")
     assert used.cpu_seconds_total > 0
