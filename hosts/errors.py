@@ -81,7 +81,18 @@ class Vanished(DriverError):
 
 _KINDS: dict[str, type[StowageError]] = {
     kind.__name__: kind
-    for kind in (StowageError, Refused, Invalid, Forbidden, NotFound, DriverError, Unreachable, TimedOut, Rejected, Vanished)
+    for kind in (
+        StowageError,
+        Refused,
+        Invalid,
+        Forbidden,
+        NotFound,
+        DriverError,
+        Unreachable,
+        TimedOut,
+        Rejected,
+        Vanished,
+    )
 }
 
 

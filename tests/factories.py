@@ -60,9 +60,7 @@ def pool_mount_make(
     host: Host, pool: Pool | None = None, path: str = LOCAL_POOL, capacity_gib: float = 100
 ) -> PoolMount:
     pool = pool or Pool.objects.create(pool_id=str(uuids.uuid4()), name="local")
-    return PoolMount.objects.create(
-        host=host, pool=pool, path=path, capacity_gib=capacity_gib, free_gib=capacity_gib
-    )
+    return PoolMount.objects.create(host=host, pool=pool, path=path, capacity_gib=capacity_gib, free_gib=capacity_gib)
 
 
 def image_make(name: str | None = None, **values: Any) -> Image:

@@ -302,9 +302,7 @@ class FakeDataCenter:
                 wrong.append(f"{uuid} is active on {' and '.join(active)}")
             if len(places) > 1:
                 wrong.append(f"{uuid} is defined on {' and '.join(places)}")
-        wrong += [
-            f"the file {path} of {owner} belongs to nobody" for owner, path in self._files_without_owner()
-        ]
+        wrong += [f"the file {path} of {owner} belongs to nobody" for owner, path in self._files_without_owner()]
         wrong += self._disks_without_file()
         return wrong
 
@@ -399,9 +397,7 @@ class FakeHypervisor:
         return FakeWatch(self.world, self.host.name, on_change)
 
     def _observed(self, domain: FakeDomain) -> ObservedWorkload:
-        disks = tuple(
-            ObservedDisk(d.target, d.path, d.format, bytes_to_gib(d.size_bytes)) for d in domain.disks
-        )
+        disks = tuple(ObservedDisk(d.target, d.path, d.format, bytes_to_gib(d.size_bytes)) for d in domain.disks)
         return ObservedWorkload(
             "vm",
             domain.uuid,

@@ -1,6 +1,6 @@
 """`make bench`: what an issue names a goal for, measured against the bare tools in the same run.
 
-    python -m tests.benchmarks [lists] [create]      # without a name: all
+python -m tests.benchmarks [lists] [create]      # without a name: all
 """
 
 from __future__ import annotations

@@ -26,9 +26,7 @@ def inside() -> Iterator[Callable]:
 def test_a_fresh_namespace_has_the_loopback_alone(inside: Callable) -> None:
     links = inside(netlink.list_links)
 
-    assert [(link.name, link.kind, link.up, link.carrier) for link in links] == [
-        ("lo", "loopback", False, False)
-    ]
+    assert [(link.name, link.kind, link.up, link.carrier) for link in links] == [("lo", "loopback", False, False)]
 
 
 def test_a_bridge_is_made_once_and_marked_as_ours(inside: Callable) -> None:
