@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -41,12 +41,16 @@ FACTS = {
 
 @dataclass
 class Sample:
-    """One saga's trial. `is_done` is asked after success; `forward` names steps after which it only goes forward."""
+    """One saga's trial. `is_done` is asked after success.
+
+    `stays_changed` names what a failed operation may leave changed in the world, because its saga says so: a
+    guest that was shut down is not booted again, a machine that was woken is not cut off.
+    """
 
     harness: Harness
     operation: Operation
     is_done: Callable[[], bool]
-    before: dict[str, Any] = field(default_factory=dict)
+    stays_changed: tuple[str, ...] = ()
 
     @property
     def world(self) -> FakeDataCenter:
@@ -139,7 +143,10 @@ def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
         place = place_make()
         workload = make(place)
         operation = getattr(services, f"workload_{verb}")(place.user, workload)
-        return Sample(place.harness, operation, lambda: place.world.places(str(workload.pk)) == ends[verb])
+        changed = ("state",) if verb == "stop" else ()
+        return Sample(
+            place.harness, operation, lambda: place.world.places(str(workload.pk)) == ends[verb], changed
+        )
 
     return sample
 
@@ -210,7 +217,7 @@ def _power_on() -> Sample:
         host = Host.objects.get(pk=place.beta.pk)
         return place.world.hosts["beta"].powered and host.power == "on" and not host.is_cordoned
 
-    return Sample(place.harness, operation, is_done)
+    return Sample(place.harness, operation, is_done, ("powered",))
 
 
 def _maintenance(*, on: bool) -> Callable[[], Sample]:

@@ -46,16 +46,18 @@ def rows() -> dict[str, Any]:
     return {"workloads": workloads, "hosts": hosts}
 
 
-def seen(world: FakeDataCenter) -> dict[str, Any]:
+def seen(world: FakeDataCenter, stays_changed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The world without traces that are harmless: which generation stamped a definition, files set aside."""
     snapshot = copy.deepcopy(world.snapshot())
     for host in snapshot.values():
         for domain in host["domains"].values():
-            for trace in ("generation", "operation", "reason"):
-                domain.pop(trace)
+            for trace in ("generation", "operation", "reason", "boots", *stays_changed):
+                domain.pop(trace, None)
         for container in host["containers"].values():
-            container.pop("reason")
-            container.pop("starts")
+            for trace in ("reason", "starts", *stays_changed):
+                container.pop(trace, None)
+        for trace in stays_changed:
+            host.pop(trace, None)
         for name, files in host["files"].items():
             host["files"][name] = [path for path in files if not path.endswith(".stowage-left")]
     return snapshot
@@ -72,7 +74,7 @@ def problems(sample: Sample, world_before: dict[str, Any], rows_before: dict[str
     elif operation.state in (State.FAILED, State.CANCELLED):
         if not operation.message:
             wrong.append("it failed without a sentence")
-        after = seen(sample.world)
+        after = seen(sample.world, sample.stays_changed)
         if after != world_before:
             wrong.append(f"it left something on a host: {difference(world_before, after)}")
         if rows() != rows_before:
@@ -121,7 +123,7 @@ class Trial:
         Image.objects.all().delete()
         self.sample = make()
         self.sample.harness.watch = never_twice(self.sample.world)
-        self.world_before = seen(self.sample.world)
+        self.world_before = seen(self.sample.world, self.sample.stays_changed)
         self.rows_before = rows()
         if self.sample.operation.kind.startswith("create_"):
             self.rows_before["workloads"].pop(self.sample.operation.subject_id)

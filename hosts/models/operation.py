@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from hosts.models.host import Host
 
@@ -69,7 +70,7 @@ class Entry(models.Model):
     step = models.CharField(max_length=60)
     attempt = models.PositiveIntegerField(default=1)
     data = models.JSONField(default=dict)  # started: the command; done: the output; failed: the error
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now)  # the engine gives the database's time
 
     class Meta:
         ordering = ["operation", "number"]

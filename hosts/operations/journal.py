@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from hosts.errors import StowageError, error_from_data
 from hosts.models import Entry, Operation
 
@@ -139,6 +141,23 @@ def from_wire_name(name: str) -> tuple[str, int]:
     return step, int(number) if number.isdigit() else 0
 
 
-def append(operation: Operation, number: int, kind: Entry.Kind, step: str, attempt: int = 0, **data: Any) -> Entry:
+def append(
+    operation: Operation,
+    number: int,
+    kind: Entry.Kind,
+    step: str,
+    attempt: int = 0,
+    *,
+    at: datetime | None = None,
+    **data: Any,
+) -> Entry:
     """Writes the next line. The unique number makes a second writer fail instead of telling another story."""
-    return Entry.objects.create(operation=operation, number=number, kind=kind, step=step, attempt=attempt, data=data)
+    return Entry.objects.create(
+        operation=operation,
+        number=number,
+        kind=kind,
+        step=step,
+        attempt=attempt,
+        data=data,
+        created_at=at or timezone.now(),
+    )

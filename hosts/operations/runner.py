@@ -337,7 +337,8 @@ class Work:
         if self.now.timestamp() > ends_at:
             step = self._saga.step(name)
             kind = Kind.UNDO_FAILED if state.state == Kind.UNDO_STARTED else Kind.FAILED
-            return self._failed(step, state, silence(state.queue, is_acknowledged), kind, began=is_acknowledged)
+            # Silence proves nothing: it may have been done by a host whose answers do not come through.
+            return self._failed(step, state, silence(state.queue, is_acknowledged), kind)
         again = command | {"attempt": state.attempt + 1, "sent_at": self.now.timestamp()}
         self._append(
             Kind(state.state),
@@ -398,7 +399,7 @@ class Work:
 
     def _append(self, kind: Kind, step: str, attempt: int = 0, **data: Any) -> None:
         self._journal.count += 1
-        append(self.operation, self._journal.count, kind, step, attempt, **data)
+        append(self.operation, self._journal.count, kind, step, attempt, at=self.now, **data)
         self.has_written = True
 
     def _running(self, step: Step) -> None:

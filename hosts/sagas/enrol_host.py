@@ -138,7 +138,7 @@ ENROL_HOST = register(
         "enrol host",
         (
             Step("check_bmc", effect=_check_bmc, when=_has_bmc, attempts=2),  # reads only
-            Step("ping", effect=_ping, attempts=1),  # reads only
+            Step("ping", effect=_ping, attempts=1, patience_s=20),  # reads only
             Step("discover", effect=_discover),  # reads only
             Step("check_identity", control=_check_identity),
             Step("ensure_bridge", effect=_ensure_bridge, undo_effect=_remove_bridge),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.utils import timezone
 
-from hosts.errors import Refused, error_from_data
+from hosts.errors import Refused, Rejected, error_from_data
 from hosts.models import Host, Operation
 from hosts.operations.queues import host_short
 from hosts.operations.registry import register
@@ -66,7 +66,8 @@ def _confirm_off(context: Context) -> None:
         return
     failure = context.output("power_off").get("error")
     if power == "on" and failure:
-        raise error_from_data(failure)
+        error = error_from_data(failure)
+        raise Rejected(f"{host_of(context).name} is still on: {error.message}", error.detail)
     raise Again("read_power", f"The BMC of {host_of(context).name} says {power or 'nothing'}; asking again.")
 
 
@@ -123,7 +124,7 @@ HOST_POWER_OFF = register(
             Step("quiesce", effect=_host_call("host.quiesce"), undo_effect=_host_call("host.unquiesce")),
             Step("assert_empty", effect=_host_call("host.assert_empty"), attempts=2),  # reads only
             # 204 means accepted, not off; an error does not mean on. The reading decides.
-            Step("power_off", effect=_power_off, attempts=1, failure_is_output=True),
+            Step("power_off", effect=_power_off, attempts=2, failure_is_output=True),
             Step("read_power", effect=_read_power, patience_s=120, stuck_on_failure=True, cancel_waits=True),
             Step("confirm_off", control=_confirm_off, patience_s=180, cancel_waits=True),
             Step("record", control=_record_off, point_of_no_return=True, cancel_waits=True),
@@ -138,7 +139,7 @@ HOST_POWER_ON = register(
         (
             Step("want_on", control=_want_on, undo=_want_as_before),
             Step("power_on", effect=_power_on),  # not undone: a machine that boots late is better than a cut one
-            Step("ping", effect=_ping, attempts=1),
+            Step("ping", effect=_ping, attempts=1, patience_s=BOOT_WAIT_S),
             Step("unquiesce", effect=_host_call("host.unquiesce")),  # a later power-off quiesces again
             Step("record", control=_record_on),
         ),

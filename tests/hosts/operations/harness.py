@@ -179,7 +179,7 @@ class Harness:
         self.ring(str(operation.pk))
         quiet_s = 5.0
         for _ in range(SWEEPS_MOST):
-            quiet_s = 5.0 if self._deliver_all() else quiet_s * 1.5
+            quiet_s = 5.0 if self._deliver_all() else min(60.0, quiet_s * 1.5)
             operation.refresh_from_db()
             if operation.state not in ACTIVE:
                 return operation
