@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, transaction
 
+from hosts.accounts import account_of
 from hosts.audit import SYSTEM, audit_write
 from hosts.models import Host, Operation
 from hosts.operations import registry
@@ -61,7 +62,7 @@ def _start(
 ) -> Operation:
     if idempotency_key and (known := _known(idempotency_key)):
         return known
-    is_known_user = user is not None and user.is_authenticated
+    account = account_of(user)
     operation = Operation.objects.create(
         kind=kind,
         parameters=parameters,
@@ -70,8 +71,8 @@ def _start(
         subject_name=subject[2],
         host=host,
         target_host=target_host,
-        requested_by=user if is_known_user else None,
-        requested_by_name=user.get_username() if user is not None and is_known_user else SYSTEM,
+        requested_by=account,
+        requested_by_name=account.get_username() if account else SYSTEM,
         idempotency_key=idempotency_key or None,
     )
     lease_take(operation, dict.fromkeys([(subject[0], str(subject[1])), *leases]))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from hosts.accounts import account_of
 from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation
 from hosts.operations.start import operation_start
@@ -55,7 +56,7 @@ def container_create(
         kind=Workload.Kind.CONTAINER,
         name=name,
         host=host,
-        owner=user if user.is_authenticated else None,
+        owner=account_of(user),
         desired=Workload.Desired.RUNNING,
         state=Workload.State.CREATING,
         cpu_cores=cpu_cores,

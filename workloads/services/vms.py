@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid as uuids
 from functools import partial
 
+from hosts.accounts import account_of
 from hosts.errors import Invalid
 from hosts.models import Host, Operation, PoolMount
 from hosts.operations.start import operation_start
@@ -135,7 +136,7 @@ def _row(
         kind=Workload.Kind.VM,
         name=name,
         host=host,
-        owner=user if user.is_authenticated else None,
+        owner=account_of(user),
         desired=Workload.Desired.RUNNING,
         state=Workload.State.CREATING,
         cpu_cores=need.cpu_cores,
