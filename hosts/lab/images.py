@@ -116,7 +116,7 @@ def _read(folder: Path) -> Images:
 
     return Images(
         guest=image("tiny", "tiny.qcow2", "qcow2"),
-        container=image("tiny", "tiny.docker.tar", "docker-archive"),
+        container=image("tiny-container", "tiny.docker.tar", "docker-archive"),
         container_root=folder / "tiny.root.tar",
         kernel=folder / "tiny.vmlinuz",
     )
