@@ -427,7 +427,8 @@ class Work:
         self._announce()
 
     def _announce(self) -> None:
-        self.after_commit.append(partial(operation_finished.send_robust, sender=None, operation_id=self.operation.pk))
+        operation_id = self.operation.pk
+        self.after_commit.append(lambda: _tell(operation_id))
 
     def _save(self) -> None:
         self.has_written = True
@@ -469,3 +470,8 @@ def silence(queue: str, is_acknowledged: bool) -> TimedOut:
         return TimedOut(f"{name} began but did not end in time; what it did is not known.")
     how = f"manage.py hostd --{'site ' + name + ' --' if kind == 'site' else ''}config FILE"
     return TimedOut(f"Nobody answers on {kind} {name}. Is it reachable, and does `{how}` run there?", f"queue {queue}")
+
+
+def _tell(operation_id: UUID) -> None:
+    """Tells the floors above that an operation rests; their errors are theirs."""
+    operation_finished.send_robust(sender=None, operation_id=operation_id)
