@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Query, Router
+from ninja import NinjaAPI, Query, Router, Status
 from ninja.errors import AuthenticationError, ValidationError
 
 from datacenter import queries
@@ -61,12 +61,12 @@ def plan_list(request: HttpRequest, limit: int = Query(50, ge=1, le=200)) -> Que
 
 
 @plans.post("", response={202: PlanOut}, auth=OPERATE)
-def plan_request(request: HttpRequest, payload: PlanIn) -> tuple[int, Plan]:
+def plan_request(request: HttpRequest, payload: PlanIn) -> Status[Plan]:
     site = Site.objects.filter(pk=payload.site).first()
     if site is None:
         raise NotFound("There is no such site.")
     evacuate = host_found(payload.evacuate) if payload.evacuate else None
-    return 202, services.plan_request(request.user, site, evacuate=evacuate)
+    return Status(202, services.plan_request(request.user, site, evacuate=evacuate))
 
 
 @plans.get("/{uuid:uuid}", response=PlanDetailOut, auth=VIEW)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from hosts import queries, services
 from hosts.errors import NotFound
@@ -56,13 +56,13 @@ def rack_list(request: HttpRequest) -> QuerySet[Rack]:
 
 
 @router.post("", response={201: EnrolmentOut}, auth=ADMINISTER)
-def host_enrol(request: HttpRequest, payload: EnrolIn) -> tuple[int, dict[str, Any]]:
+def host_enrol(request: HttpRequest, payload: EnrolIn) -> Status[dict[str, Any]]:
     values = payload.dict()
     rack = Rack.objects.filter(pk=values.pop("rack_id")).first()
     if rack is None:
         raise NotFound("There is no such rack. Make it first.")
     enrolment = services.host_enrol(request.user, rack=rack, **values)
-    return 201, {"host": enrolment.host.pk, "token": enrolment.token, "operation": enrolment.operation.pk}
+    return Status(201, {"host": enrolment.host.pk, "token": enrolment.token, "operation": enrolment.operation.pk})
 
 
 @router.get("/{uuid:uuid}", response=HostOut, auth=VIEW)
@@ -77,24 +77,24 @@ def host_edit(request: HttpRequest, uuid: UUID, payload: HostPatch) -> Host:
 
 
 @router.delete("/{uuid:uuid}", response={204: None}, auth=ADMINISTER)
-def host_remove(request: HttpRequest, uuid: UUID) -> tuple[int, None]:
+def host_remove(request: HttpRequest, uuid: UUID) -> Status[None]:
     services.host_remove(request.user, host_found(uuid))
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/{uuid:uuid}/power-on", response={202: OperationOut}, auth=OPERATE)
-def host_power_on(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
-    return 202, services.host_power_on(request.user, host_found(uuid))
+def host_power_on(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.host_power_on(request.user, host_found(uuid)))
 
 
 @router.post("/{uuid:uuid}/power-off", response={202: OperationOut}, auth=OPERATE)
-def host_power_off(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
-    return 202, services.host_power_off(request.user, host_found(uuid))
+def host_power_off(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.host_power_off(request.user, host_found(uuid)))
 
 
 @router.post("/{uuid:uuid}/maintenance", response={202: OperationOut}, auth=OPERATE)
-def host_maintain(request: HttpRequest, uuid: UUID, on: bool = True) -> tuple[int, Operation]:
-    return 202, services.host_maintain(request.user, host_found(uuid), on=on)
+def host_maintain(request: HttpRequest, uuid: UUID, on: bool = True) -> Status[Operation]:
+    return Status(202, services.host_maintain(request.user, host_found(uuid), on=on))
 
 
 @operations.get("", response=OperationPage, auth=VIEW)
@@ -116,15 +116,15 @@ def operation_one(request: HttpRequest, uuid: UUID) -> dict[str, Any]:
 
 
 @operations.post("/{uuid:uuid}/cancel", response={202: OperationOut}, auth=OPERATE)
-def operation_cancel(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+def operation_cancel(request: HttpRequest, uuid: UUID) -> Status[Operation]:
     services.operation_cancel(request.user, operation_found(uuid))
-    return 202, operation_found(uuid)
+    return Status(202, operation_found(uuid))
 
 
 @operations.post("/{uuid:uuid}/retry", response={202: OperationOut}, auth=OPERATE)
-def operation_retry(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
+def operation_retry(request: HttpRequest, uuid: UUID) -> Status[Operation]:
     services.operation_retry(request.user, operation_found(uuid))
-    return 202, operation_found(uuid)
+    return Status(202, operation_found(uuid))
 
 
 @operations.post("/{uuid:uuid}/close", response=OperationOut, auth=ADMINISTER)

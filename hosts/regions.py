@@ -19,3 +19,8 @@ def render_page(
     # A part must never be shown in place of its page when somebody goes back.
     response["Cache-Control"] = "no-store" if is_part else "no-cache"
     return response
+
+
+def text_asked(request: HttpRequest, name: str, most: int = 63) -> str:
+    """A value of the query string, cut to length; without NUL, at which PostgreSQL fails and SQLite stops reading."""
+    return request.GET.get(name, "").replace("\0", "")[:most]

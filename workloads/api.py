@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from ninja import File, Form, Query, Router
+from ninja import File, Form, Query, Router, Status
 from ninja.files import UploadedFile
 
 from hosts.api import OPERATE, PAGE_MOST, VIEW, host_found
@@ -61,31 +61,31 @@ def workload_one(request: HttpRequest, uuid: UUID) -> Workload:
 
 
 @router.post("/vms", response={202: OperationOut}, auth=OPERATE)
-def vm_create(request: HttpRequest, payload: VmIn) -> tuple[int, Operation]:
+def vm_create(request: HttpRequest, payload: VmIn) -> Status[Operation]:
     values = payload.dict()
     image, host = image_found(values.pop("image")), _chosen(values.pop("host"))
-    return 202, services.vm_create(request.user, image=image, host=host, **values)
+    return Status(202, services.vm_create(request.user, image=image, host=host, **values))
 
 
 @router.post("/containers", response={202: OperationOut}, auth=OPERATE)
-def container_create(request: HttpRequest, payload: ContainerIn) -> tuple[int, Operation]:
+def container_create(request: HttpRequest, payload: ContainerIn) -> Status[Operation]:
     values = payload.dict()
-    return 202, services.container_create(request.user, host=_chosen(values.pop("host")), **values)
+    return Status(202, services.container_create(request.user, host=_chosen(values.pop("host")), **values))
 
 
 @router.post("/{uuid:uuid}/start", response={202: OperationOut}, auth=OPERATE)
-def workload_start(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
-    return 202, services.workload_start(request.user, workload_found(uuid))
+def workload_start(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.workload_start(request.user, workload_found(uuid)))
 
 
 @router.post("/{uuid:uuid}/stop", response={202: OperationOut}, auth=OPERATE)
-def workload_stop(request: HttpRequest, uuid: UUID, force: bool = False) -> tuple[int, Operation]:
-    return 202, services.workload_stop(request.user, workload_found(uuid), force=force)
+def workload_stop(request: HttpRequest, uuid: UUID, force: bool = False) -> Status[Operation]:
+    return Status(202, services.workload_stop(request.user, workload_found(uuid), force=force))
 
 
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)
-def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> tuple[int, Operation]:
-    return 202, services.workload_move(request.user, workload_found(uuid), target=host_found(payload.target))
+def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> Status[Operation]:
+    return Status(202, services.workload_move(request.user, workload_found(uuid), target=host_found(payload.target)))
 
 
 @router.post("/{uuid:uuid}/pin", response=WorkloadOut, auth=OPERATE)
@@ -95,8 +95,8 @@ def workload_pin(request: HttpRequest, uuid: UUID, payload: PinIn) -> Workload:
 
 
 @router.delete("/{uuid:uuid}", response={202: OperationOut}, auth=OPERATE)
-def workload_delete(request: HttpRequest, uuid: UUID) -> tuple[int, Operation]:
-    return 202, services.workload_delete(request.user, workload_found(uuid))
+def workload_delete(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.workload_delete(request.user, workload_found(uuid)))
 
 
 @images.get("", response=list[ImageOut], auth=VIEW)
@@ -111,11 +111,11 @@ def image_upload(
     name: str = Form(..., max_length=63),
     format: str = Form(..., max_length=10),
     reference: str = Form("", max_length=300),
-) -> tuple[int, Image]:
-    return 201, services.image_upload(request.user, name=name, format=format, reference=reference, file=file)
+) -> Status[Image]:
+    return Status(201, services.image_upload(request.user, name=name, format=format, reference=reference, file=file))
 
 
 @images.delete("/{uuid:uuid}", response={204: None}, auth=OPERATE)
-def image_remove(request: HttpRequest, uuid: UUID) -> tuple[int, None]:
+def image_remove(request: HttpRequest, uuid: UUID) -> Status[None]:
     services.image_remove(request.user, image_found(uuid))
-    return 204, None
+    return Status(204, None)

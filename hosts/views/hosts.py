@@ -18,7 +18,7 @@ from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
 from hosts.forms import EnrolForm, PowerModelForm, RackForm, add_error
 from hosts.models import Host, Rack
-from hosts.regions import render_page
+from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from hosts.states import why_not
 
@@ -41,7 +41,7 @@ BUTTONS = {
 
 @page("view")
 def host_list(request: HttpRequest) -> HttpResponse:
-    rows = queries.host_rows(request.GET.get("q", "")[:63])
+    rows = queries.host_rows(text_asked(request, "q"))
     context = {
         "rows": rows,
         "sources": [row.source for row in rows],

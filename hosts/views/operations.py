@@ -16,15 +16,15 @@ from hosts.buttons import Button
 from hosts.doors import action, done_or_said, must_have_typed, page
 from hosts.models import Operation
 from hosts.operations.intervene import why_not_cancel
-from hosts.regions import render_page
+from hosts.regions import render_page, text_asked
 
 PAGE_ROWS = 50
 
 
 @page("view")
 def operation_list(request: HttpRequest) -> HttpResponse:
-    state = request.GET.get("state", "")
-    text = request.GET.get("q", "")[:63]
+    state = text_asked(request, "state")
+    text = text_asked(request, "q")
     rows = queries.operations_listed(state, text)
     context = {
         "page": Paginator(rows, PAGE_ROWS).get_page(request.GET.get("page")),
@@ -119,6 +119,6 @@ def operation_close(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 @page("administer")
 def audit_list(request: HttpRequest) -> HttpResponse:
-    text = request.GET.get("q", "")[:100]
+    text = text_asked(request, "q", 100)
     page_of_records = Paginator(queries.audit_records(text), PAGE_ROWS).get_page(request.GET.get("page"))
     return render_page(request, "hosts/audit.html", "hosts/_audit.html", {"page": page_of_records, "text": text})

@@ -17,7 +17,7 @@ from hosts.doors import action, done_or_said, must_have_typed, page
 from hosts.errors import Invalid
 from hosts.models import Host
 from hosts.queries import operations_of
-from hosts.regions import render_page
+from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from workloads import queries, services
 from workloads.models import Workload
@@ -32,10 +32,10 @@ BUTTONS = ("start", "stop", "force_stop", "delete")
 @page("view")
 def workload_list(request: HttpRequest) -> HttpResponse:
     wanted = queries.WorkloadFilter(
-        text=request.GET.get("q", "")[:63],
-        kind=request.GET.get("kind", ""),
-        state=request.GET.get("state", ""),
-        host=request.GET.get("host", ""),
+        text=text_asked(request, "q"),
+        kind=text_asked(request, "kind"),
+        state=text_asked(request, "state"),
+        host=text_asked(request, "host"),
         sort=request.GET.get("sort", "name"),
     )
     rows = Paginator(queries.workloads_listed(wanted), PAGE_ROWS).get_page(request.GET.get("page"))
