@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hosts.drivers.base import ObservedWorkload, Watch, WorkloadCounters
 from hosts.errors import StowageError
@@ -51,7 +51,10 @@ class HalfDriver:
 
 
 class Half:
-    """Reads when kicked, and soon after each event of the driver's; `on_event_read` tells of the latter."""
+    """Reads when kicked, and soon after each event of the driver's; `on_event_read` tells of the latter.
+
+    After an event only the workloads are read: Docker takes a second to count, and a change is wanted sooner.
+    """
 
     def __init__(
         self, driver: HalfDriver, on_event_read: Callable[[], None], *, debounce_s: float = DEBOUNCE_S
@@ -62,6 +65,7 @@ class Half:
         self._changed = threading.Condition()
         self._due_at: float | None = None
         self._is_event_due = False
+        self._is_count_due = True
         self._busy_since: float | None = None
         self._finished = 0
         self._reading = HalfReading()
@@ -74,6 +78,7 @@ class Half:
         """The half's state after asking for a new reading and waiting that long for it."""
         with self._changed:
             wanted = self._finished + (2 if self._busy_since is not None else 1)
+            self._is_count_due = True
             self._ask(time.monotonic())
             self._changed.wait_for(lambda: self._finished >= wanted, seconds)
             return self._state()
@@ -89,10 +94,11 @@ class Half:
                 if not self._wait_until_due(stop):
                     continue
                 was_event, self._is_event_due = self._is_event_due, False
+                with_counters, self._is_count_due = self._is_count_due, False
                 self._due_at = None
                 self._busy_since = time.monotonic()
             was_ok = self._failure is None
-            self._read()
+            self._read(with_counters)
             if was_event or was_ok != (self._failure is None):
                 self._on_event_read()
         self._unwatch()
@@ -116,13 +122,15 @@ class Half:
             self._is_event_due = True
             self._ask(time.monotonic() + self._debounce_s)
 
-    def _read(self) -> None:
+    def _read(self, with_counters: bool) -> None:
         failure, reading = None, None
         try:
             self._watch_ensure()
             workloads = self._driver.workloads()
-            counters = self._driver.counters()
-            reading = HalfReading(workloads, counters, time.monotonic(), self._reading.number + 1)
+            reading = replace(self._reading, workloads=workloads)
+            if with_counters:
+                counters = self._driver.counters()
+                reading = HalfReading(workloads, counters, time.monotonic(), self._reading.number + 1)
         except StowageError as error:
             failure = error.message
         except Exception as error:  # an edge: a driver's mistake must not end this half's thread for ever
