@@ -1,7 +1,8 @@
 """Relocate a container: the same one is started on another host, and only when it is well the old one goes.
 
 A container has no live migration: both run for a moment, and what it wrote into its own layer stays behind. It
-is refused for containers with volumes (`container.describe` says so).
+is refused for containers with volumes (`container.describe` says so). When the source falls silent in that moment
+nobody can tell whether the old one still runs: the operation is stuck and a person decides.
 """
 
 from __future__ import annotations
@@ -45,6 +46,13 @@ def _create(context: Context) -> EffectCall:
     return short_call(context, "container.create", role="target", timeout_s=60, spec=_spec(context))
 
 
+def _unfence_source(context: Context) -> EffectCall:
+    """The old one goes on as it was; after a lost answer with the restart policy that it was described with."""
+    described = context.output("describe")["spec"].get("restart_policy") or "no"
+    policy = context.output("fence_source").get("restart_policy") or described
+    return short_call(context, "container.unfence", role="source", timeout_s=60, restart_policy=policy)
+
+
 def _swap_owner(context: Context) -> None:
     workload = workload_of(context)
     swapped = Workload.objects.filter(
@@ -82,13 +90,13 @@ RELOCATE_CONTAINER = register(
                 undo_effect=lambda context: stop_call(context, force=True, timeout_s=5, role="target"),
             ),
             Step("wait_healthy", effect=lambda context: wait_healthy_call(context, "target"), attempts=1),
-            Step("swap_owner", control=_swap_owner, point_of_no_return=True),
             # Restart policy "no" first: an engine that restarts would otherwise bring the old one back.
             Step(
                 "fence_source",
                 effect=lambda context: short_call(context, "container.fence", role="source", timeout_s=60),
-                patience_s=TIDY_PATIENCE_S,
+                undo_effect=_unfence_source,
             ),
+            Step("swap_owner", control=_swap_owner, point_of_no_return=True),
             Step(
                 "remove_source",
                 effect=lambda context: short_call(context, "container.remove", role="source"),
