@@ -99,15 +99,11 @@ class OperationOut(Schema):
 
 class StepOut(Schema):
     step: str
-    state: str
+    state: str = Field(alias="word")
     attempts: int
     started_at: datetime | None
     ended_at: datetime | None
     error: str
-
-    @staticmethod
-    def resolve_state(line: StepLine) -> str:
-        return line.word
 
 
 class OperationDetailOut(OperationOut):
