@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 # Needed to run the dashboard and its embedded parts.
 BASE_PACKAGES = (
@@ -54,9 +55,13 @@ class Root:
 
     prefix: tuple[str, ...]
 
-    def run(self, *command: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """The finished command; its output goes to the terminal. Blocks."""
-        return subprocess.run([*self.prefix, *command], check=check, text=True, input=stdin)
+    def run(self, *command: str, stdin: str | None = None, output: TextIO | None = None) -> None:
+        """Runs the command to its end; raises CalledProcessError when it fails.
+
+        Both its outputs go to the terminal, or to the file `output`.
+        """
+        errors = None if output is None else subprocess.STDOUT
+        subprocess.run([*self.prefix, *command], check=True, text=True, input=stdin, stdout=output, stderr=errors)
 
 
 def root_or_none() -> Root | None:
@@ -82,7 +87,7 @@ def missing_in(listing: str, wanted: tuple[str, ...], present_by_command: set[st
 
 
 def packages_install(names: list[str], root: Root, notes: Path) -> None:
-    """Installs the packages; a folder `notes` remembers what an interrupted run would leave behind.
+    """Installs the packages; the folder `notes` holds apt's words and what an interrupted run must remember.
 
     Raises CalledProcessError when apt fails.
     """
@@ -91,27 +96,22 @@ def packages_install(names: list[str], root: Root, notes: Path) -> None:
     if not interrupted:
         enabled_before.write_text("\n".join(units_enabled()))
     quiet = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
-    with services_held(root):
+    apt = (*quiet, "apt-get", "-q", "-y", "-o=Dpkg::Use-Pty=0", "-o=DPkg::Lock::Timeout=300")
+    with services_held(root), apt_log(notes).open("w") as log:
         if interrupted:
-            root.run(*quiet, "dpkg", "--configure", "-a")
-        root.run(*quiet, "apt-get", "-qq", "update")
-        root.run(
-            *quiet,
-            "apt-get",
-            "-q",
-            "-y",
-            "-o=Dpkg::Use-Pty=0",
-            "-o=DPkg::Lock::Timeout=300",
-            "install",
-            "--no-install-recommends",
-            "--no-upgrade",
-            *names,
-        )
+            root.run(*quiet, "dpkg", "--configure", "-a", output=log)
+        root.run(*apt, "update", output=log)
+        root.run(*apt, "install", "--no-install-recommends", "--no-upgrade", *names, output=log)
     new = sorted(set(units_enabled()) - set(enabled_before.read_text().split()))
     if new:
         print(f"  not started at boot either: {', '.join(new)}")
         root.run("systemctl", "--quiet", "disable", *new)
     enabled_before.unlink()
+
+
+def apt_log(notes: Path) -> Path:
+    """Where the words of the last installation are."""
+    return notes / "packages.log"
 
 
 def units_enabled() -> list[str]:

@@ -96,14 +96,18 @@ def prepare_packages(wanted: tuple[str, ...], notes: Path) -> None:
             f"These Debian packages are missing: {' '.join(missing)}. Installing them needs root or sudo; "
             "this user has neither."
         )
-    print("These Debian packages will be installed (no service is started by it):", flush=True)
+    print("These Debian packages will be installed (no service is started by it; one to four minutes):")
     print(f"  {' '.join(missing)}", flush=True)
+    began = time.monotonic()
     try:
         packages.packages_install(missing, root, notes)
     except subprocess.CalledProcessError as error:
+        log = packages.apt_log(notes)
+        print("".join(f"  {line}\n" for line in log.read_text(errors="replace").splitlines()[-15:]), end="")
         raise SetupFailed(
-            "Installing Debian packages failed, see above. Mend it with `apt-get`, or just run the same command again."
+            f"Installing Debian packages failed, see above and {log}. Mend it with apt-get, or run the same again."
         ) from error
+    print(f"  done in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def prepare_environment(notes: Path) -> None:
