@@ -24,6 +24,7 @@ WORKLOADS = {
 EXECUTION_LIMIT_S = 180
 WAKE_LIMIT_S = 90
 BEHIND_OUR_BACK_S = 5.0
+SLIDE_MS = 500  # the navigation slides away
 
 
 def test_a_data_center_is_consolidated(stack: Stack, page: Page, complaints: list[str], shots: Path):
@@ -247,9 +248,10 @@ def alive(processes: set[tuple[int, str]]) -> set[tuple[int, str]]:
 def pictures(page: Page, shots: Path, name: str) -> None:
     """Pictures of the page for a person to look at: light, dark, and as on a telephone."""
     page.screenshot(path=shots / f"{name}.png", full_page=True)
-    page.evaluate("document.documentElement.dataset.bsTheme = 'dark'")
+    page.locator("theme-toggle button").click()
     page.screenshot(path=shots / f"{name}-dark.png", full_page=True)
-    page.evaluate("document.documentElement.dataset.bsTheme = 'light'")
+    page.locator("theme-toggle button").click()
     page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(SLIDE_MS)
     page.screenshot(path=shots / f"{name}-narrow.png", full_page=True)
     page.set_viewport_size({"width": 1280, "height": 900})
