@@ -17,6 +17,7 @@ from datacenter.run.service_user import ServiceUser
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOG_LIMIT_BYTES = 5 * 1024 * 1024
+_LAST_LINES = 3
 _STEADY_S = 60.0
 _LONGEST_PAUSE_S = 30.0
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -144,13 +145,13 @@ class Part:
         return f"{self.spec.name} ended ({ending(status)}); {again}. {self.last_words()}"
 
     def last_words(self) -> str:
-        """The log's last line and where the rest is."""
+        """The log's last lines and where the rest is."""
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        last = lines[-1].strip()[:200] if lines else "It wrote nothing."
-        return f"Last line of {self.log}: {last}"
+        last = [line.strip()[:300] for line in lines[-_LAST_LINES:]] or ["it wrote nothing"]
+        return "\n  ".join([f"The end of {self.log}:", *last])
 
     def ask_to_end(self) -> None:
         self._again_at = None

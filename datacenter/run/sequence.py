@@ -130,7 +130,7 @@ class Run:
             say(f"First login: user admin, password {password}  (shown here until it is changed)")
 
     def _start_lab(self, subnet: str, switch: str, ports: Ports, found: Mapping[str, str]) -> None:
-        say(f"The lab of {self._lab_hosts} hosts is starting; they appear on the page as they are enrolled.")
+        say(f"The lab is starting (hosts: {self._lab_hosts}); they appear on the page as they are enrolled.")
         cache_dir = Path(os.environ.get("STOWAGE_CACHE_DIR") or "/var/cache/stowage")
         part = self._supervisor.start(
             lab_spec(self._layout, self._lab_hosts, subnet, ports.dashboard, self._user, cache_dir)
