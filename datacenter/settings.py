@@ -169,6 +169,8 @@ STORAGES = {
         else "datacenter.static_files.OwnFilesHashedStorage"
     },
 }
+# Browser packages carry their version in the address, our own files a hash: neither ever changes.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/(npm/.+@.+|.+\.[0-9a-f]{12}\..+)$"
 MEDIA_ROOT = DATA_DIR / "media"
 IMAGE_DIR = DATA_DIR / "images"
 

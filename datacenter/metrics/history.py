@@ -25,11 +25,11 @@ class Line:
 _LINES: dict[tuple[str, str], tuple[tuple[str, str, str], ...]] = {
     ("host", "cpu"): (
         ("CPU in use", "cores", 'stowage_host_cpu_used_cores{{host_uuid="{id}"}}'),
-        ("CPU there", "cores", 'stowage_host_cpu_capacity_cores{{host_uuid="{id}"}}'),
+        ("CPU of the host", "cores", 'stowage_host_cpu_capacity_cores{{host_uuid="{id}"}}'),
     ),
     ("host", "memory"): (
         ("Memory in use", "GiB", 'stowage_host_memory_used_bytes{{host_uuid="{id}"}} / 2^30'),
-        ("Memory there", "GiB", 'stowage_host_memory_capacity_bytes{{host_uuid="{id}"}} / 2^30'),
+        ("Memory of the host", "GiB", 'stowage_host_memory_capacity_bytes{{host_uuid="{id}"}} / 2^30'),
     ),
     ("workload", "cpu"): (("CPU in use", "cores", 'stowage_workload_cpu_used_cores{{workload_uuid="{id}"}}'),),
     ("workload", "memory"): (
