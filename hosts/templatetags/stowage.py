@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 
 from django import template
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 register = template.Library()
 
@@ -130,8 +132,17 @@ def whole(value: float | None) -> str:
 
 @register.filter
 def spoken(word: str) -> str:
-    """A name of ours as words: "create_vm" is "create vm"."""
-    return str(word).replace("_", " ").replace(".", " ")
+    """A name of ours as words: "create_vm" is "create VM"."""
+    words = str(word).replace("_", " ").replace(".", " ").split()
+    return " ".join("VM" if word == "vm" else word for word in words)
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago, to the minute; "just now" within the first."""
+    if (timezone.now() - moment).total_seconds() < 60:
+        return "just now"
+    return f"{timesince(moment, depth=1)} ago"
 
 
 @register.filter
