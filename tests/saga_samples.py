@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth.models import User
 
@@ -35,7 +34,9 @@ FACTS = {
     "cpu_cores": 4,
     "memory_mib": 4096,
     "disk_gib": 100,
-    "pools": [{"name": "local", "path": "/var/lib/libvirt/images", "pool_id": "p1", "capacity_gib": 100, "free_gib": 90}],
+    "pools": [
+        {"name": "local", "path": "/var/lib/libvirt/images", "pool_id": "p1", "capacity_gib": 100, "free_gib": 90}
+    ],
 }
 
 
@@ -119,9 +120,7 @@ def _create_vm() -> Sample:
         place.user, name="web-9", image=image, cpu_cores=1, memory_mib=256, disk_gib=1, host=place.alpha
     )
     workload_id = operation.subject_id
-    return Sample(
-        place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"}
-    )
+    return Sample(place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"})
 
 
 def _create_container() -> Sample:
@@ -131,9 +130,7 @@ def _create_container() -> Sample:
         place.user, name="cache-9", image="busybox:latest", cpu_cores=0.5, memory_mib=64, host=place.alpha
     )
     workload_id = operation.subject_id
-    return Sample(
-        place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"}
-    )
+    return Sample(place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"})
 
 
 def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
@@ -144,9 +141,7 @@ def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
         workload = make(place)
         operation = getattr(services, f"workload_{verb}")(place.user, workload)
         changed = ("state",) if verb == "stop" else ()
-        return Sample(
-            place.harness, operation, lambda: place.world.places(str(workload.pk)) == ends[verb], changed
-        )
+        return Sample(place.harness, operation, lambda: place.world.places(str(workload.pk)) == ends[verb], changed)
 
     return sample
 
@@ -226,9 +221,7 @@ def _maintenance(*, on: bool) -> Callable[[], Sample]:
         Host.objects.filter(pk=place.beta.pk).update(is_in_maintenance=not on, is_cordoned=not on)
         place.beta.refresh_from_db()
         operation = host_services.host_maintain(place.user, place.beta, on=on)
-        return Sample(
-            place.harness, operation, lambda: Host.objects.get(pk=place.beta.pk).is_in_maintenance is on
-        )
+        return Sample(place.harness, operation, lambda: Host.objects.get(pk=place.beta.pk).is_in_maintenance is on)
 
     return sample
 

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hosts.drivers.fake import FakeDataCenter
-from hosts.models import Entry, Host, Lease, Operation
+from hosts.models import Entry, Host, Lease, Operation, Pool
 from hosts.operations import registry
+from hosts.operations.intervene import operation_retry_request
 from tests.hosts.operations.harness import Crash, Harness, Trouble
 from tests.saga_samples import SAMPLES, Sample
-from workloads.models import Workload
+from workloads.models import Image, Workload
 
 State = Operation.State
 ALWAYS = 10**6
 pytestmark = pytest.mark.django_db
 
 
-def every_sample() -> list[Any]:
+def named(wanted: Callable[[int], bool]) -> list[Any]:
     return [
         pytest.param(make, id=f"{name}-{number}")
         for name, makes in sorted(SAMPLES.items())
         for number, make in enumerate(makes)
+        if wanted(number)
     ]
 
 
-samples = pytest.mark.parametrize("make", every_sample())
+every_sample = pytest.mark.parametrize("make", named(lambda _number: True))
+# The further samples of a saga differ in an effect or two: they are broken too, but not at every moment.
+first_samples = pytest.mark.parametrize("make", named(lambda number: number == 0))
 
 
 # --- what must hold
@@ -36,9 +41,7 @@ samples = pytest.mark.parametrize("make", every_sample())
 
 def rows() -> dict[str, Any]:
     """What operators see of hosts and workloads, apart from what only time changes."""
-    workloads = {
-        str(w.pk): (w.host_id, w.state, w.desired, w.memory_mib) for w in Workload.objects.order_by("pk")
-    }
+    workloads = {str(w.pk): (w.host_id, w.state, w.desired, w.memory_mib) for w in Workload.objects.order_by("pk")}
     hosts = {
         h.name: (h.is_cordoned, h.is_in_maintenance, h.desired_power, h.machine_id)
         for h in Host.objects.order_by("name")
@@ -117,9 +120,6 @@ class Trial:
         Operation.objects.all().delete()
         Workload.objects.all().delete()
         Host.objects.all().delete()
-        from hosts.models import Pool
-        from workloads.models import Image
-
         Pool.objects.all().delete()
         Image.objects.all().delete()
         self.sample = make()
@@ -138,27 +138,19 @@ class Trial:
         return operation.state
 
 
-def effect_steps(make: Callable[[], Sample]) -> list[str]:
-    """The steps of the sample that send an effect when all goes well, and some that only trouble reaches."""
-    saga = registry.saga_named(next(name for name, makes in SAMPLES.items() if make in makes))
-    return [step.name for step in saga.steps if step.effect is not None]
+@functools.cache
+def effect_steps(make: Callable[[], Sample]) -> tuple[str, ...]:
+    """The steps that send an effect when all goes well."""
+    trial = Trial(make)
+    trial.run()
+    started = Entry.objects.filter(operation=trial.sample.operation, kind=Entry.Kind.STARTED)
+    return tuple(dict.fromkeys(started.order_by("number").values_list("step", flat=True)))
 
 
 def undo_steps(make: Callable[[], Sample]) -> list[str]:
+    """The steps whose undo sends an effect."""
     saga = registry.saga_named(next(name for name, makes in SAMPLES.items() if make in makes))
     return [step.name for step in saga.steps if step.undo_effect is not None]
-
-
-def writes(make: Callable[[], Sample], *troubles: Trouble) -> int:
-    """How many journal writes a run has."""
-    trial, count = Trial(make), [0]
-
-    def note(when: str) -> None:
-        count[0] += 1
-
-    trial.sample.harness.on_write = note
-    trial.run(*troubles)
-    return count[0]
 
 
 # --- the trials
@@ -168,12 +160,12 @@ def test_every_saga_has_a_sample():
     assert set(registry.sagas()) == set(SAMPLES)
 
 
-@samples
+@every_sample
 def test_it_completes(make):
     assert Trial(make).run() == State.DONE
 
 
-@samples
+@every_sample
 def test_it_completes_although_every_message_comes_twice(make):
     trial = Trial(make)
     trial.sample.harness.twice = True
@@ -181,33 +173,35 @@ def test_it_completes_although_every_message_comes_twice(make):
     assert trial.run() == State.DONE
 
 
-@samples
-@pytest.mark.parametrize("mode", ["before", "after", "reply lost", "silent"])
+@first_samples
+@pytest.mark.parametrize("mode", ["before", "after", "silent"])
 def test_a_passing_trouble_at_any_step_is_overcome(make, mode):
     for step in effect_steps(make):
         Trial(make).run(Trouble(step, mode))
 
 
-@samples
-@pytest.mark.parametrize("mode", ["before", "after", "refused", "reply lost", "silent"])
-def test_a_lasting_trouble_at_any_step_leaves_nothing_behind(make, mode):
+@first_samples
+@pytest.mark.parametrize("mode", ["after", "reply lost"])
+def test_a_lasting_doubt_at_any_step_leaves_nothing_behind(make, mode):
     for step in effect_steps(make):
         Trial(make).run(Trouble(step, mode, ALWAYS))
 
 
-@samples
+@every_sample
+def test_a_refusal_at_any_step_leaves_nothing_behind(make):
+    for step in effect_steps(make):
+        Trial(make).run(Trouble(step, "refused", ALWAYS))
+
+
+@every_sample
 @pytest.mark.parametrize("mode", ["before", "after"])
 def test_a_passing_trouble_in_an_undo_is_overcome(make, mode):
-    last = effect_steps(make)[-1:] or [""]
     for step in undo_steps(make):
-        state = Trial(make).run(Trouble(last[0], "refused", ALWAYS), Trouble(step, mode, 1, "undo"))
-        assert state != State.RUNNING
+        assert Trial(make).run(Trouble(step, "after", ALWAYS), Trouble(step, mode, 1, "undo")) == State.FAILED
 
 
-@samples
+@every_sample
 def test_a_lasting_trouble_in_an_undo_asks_a_person_and_goes_on_when_told(make):
-    from hosts.operations.intervene import operation_retry_request
-
     for step in undo_steps(make):
         trial = Trial(make)
         harness = trial.sample.harness
@@ -221,43 +215,64 @@ def test_a_lasting_trouble_in_an_undo_asks_a_person_and_goes_on_when_told(make):
         assert trial.run() == State.FAILED
 
 
-@samples
+@every_sample
 @pytest.mark.parametrize("when", ["before commit", "after commit"])
-def test_a_crash_at_any_journal_write_changes_nothing(make, when):
-    count = writes(make)
-    for number in range(count // 2 + 1):
-        trial = Trial(make)
-        trial.sample.harness.on_write = crash_at(number, when)
+def test_a_crash_at_every_journal_write_changes_nothing(make, when):
+    trial = Trial(make)
+    trial.sample.harness.on_write = crash_everywhere(trial.sample.operation, when)
 
+    assert trial.run() == State.DONE
+
+
+@first_samples
+def test_a_crash_at_every_journal_write_of_a_failing_run_leaves_nothing_behind(make):
+    for step in effect_steps(make):
+        trial = Trial(make)
+        trial.sample.harness.on_write = crash_everywhere(trial.sample.operation, "after commit")
+        trial.run(Trouble(step, "refused", ALWAYS))
+
+
+def test_a_crash_at_any_single_journal_write_of_a_move_changes_nothing():
+    make, number = SAMPLES["migrate_vm"][1], 0
+    while True:
+        trial = Trial(make)
+        crash = CrashOnce(number)
+        trial.sample.harness.on_write = crash
         assert trial.run() == State.DONE
+        if not crash.has_crashed:
+            return
+        number += 1
 
 
-@samples
-def test_a_crash_at_any_journal_write_of_a_failing_run_leaves_nothing_behind(make):
-    steps = effect_steps(make)
-    if not steps:
-        return
-    trouble = steps[-1] if len(steps) < 4 else steps[len(steps) // 2]
-    for number in range(writes(make, Trouble(trouble, "refused", ALWAYS)) // 2 + 1):
-        trial = Trial(make)
-        trial.sample.harness.on_write = crash_at(number, "after commit")
-        trial.run(Trouble(trouble, "refused", ALWAYS))
-
-
-def crash_at(number: int, wanted: str) -> Callable[[str], None]:
-    seen_writes = [0]
+def crash_everywhere(operation: Operation, wanted: str) -> Callable[[str], None]:
+    """Crashes once at each length that the journal has: the sweep then does the same again, and comes through."""
+    crashed: set[int] = set()
 
     def on_write(when: str) -> None:
-        if when != wanted:
-            return
-        seen_writes[0] += 1
-        if seen_writes[0] == number + 1:
+        count = Entry.objects.filter(operation=operation).count()
+        if when == wanted and count not in crashed:
+            crashed.add(count)
             raise Crash
 
     return on_write
 
 
-@samples
+class CrashOnce:
+    """Crashes after one of the writes, counted from 0."""
+
+    def __init__(self, number: int) -> None:
+        self.has_crashed = False
+        self._left = number
+
+    def __call__(self, when: str) -> None:
+        if when == "after commit" and not self.has_crashed:
+            self.has_crashed = self._left == 0
+            self._left -= 1
+            if self.has_crashed:
+                raise Crash
+
+
+@first_samples
 def test_a_cancel_at_any_moment_leaves_nothing_behind(make):
     for number in range(count_messages(make) + 1):
         trial, left = Trial(make), [number]
@@ -285,7 +300,7 @@ def count_messages(make: Callable[[], Sample]) -> int:
     return count[0]
 
 
-@samples
+@first_samples
 def test_two_workers_at_once_do_no_more_than_one(make):
     alone = Trial(make)
     alone.run()
@@ -306,7 +321,7 @@ def test_a_planted_leftover_is_found():
     volumes = trial.sample.harness.contexts["host.alpha"].drivers.get("volumes", lambda _: None)
     volumes.remove = lambda disk, vm_uuid: None
 
-    with pytest.raises(AssertionError, match="left something on a host|belongs to nobody"):
+    with pytest.raises(AssertionError, match=r"left something on a host|belongs to nobody"):
         trial.run(Trouble("start", "refused", ALWAYS))
 
 

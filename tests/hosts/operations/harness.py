@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,10 +200,8 @@ class Harness:
 
     @staticmethod
     def _guarded(act: Callable[..., Any], *arguments: Any) -> None:
-        try:
+        with suppress(Crash):  # the process is gone, and what it had not written or sent with it
             act(*arguments)
-        except Crash:
-            pass  # the process is gone, and what it had not written or sent with it
 
     def _deliver(self, kind: str, *rest: Any) -> None:
         for _ in range(2 if self.twice and kind in ("command", "report") else 1):
