@@ -124,7 +124,7 @@ def prepare_environment(notes: Path) -> None:
     stamp.clear()
     shutil.rmtree(home, ignore_errors=True)
     cache = os.environ.get("STOWAGE_CACHE_DIR")
-    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(requirements)]
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-deps", "-r", str(requirements)]
     run_or_fail([PYTHON, "-m", "venv", str(home)], "Making .venv failed: is the package python3-venv installed?")
     run_or_fail(
         pip + (["--cache-dir", f"{cache}/pip"] if cache else []),
