@@ -245,13 +245,13 @@ def test_a_crash_at_any_single_journal_write_of_a_move_changes_nothing():
 
 
 def crash_everywhere(operation: Operation, wanted: str) -> Callable[[str], None]:
-    """Crashes once at each length that the journal has: the sweep then does the same again, and comes through."""
-    crashed: set[int] = set()
+    """Crashes once at each kind of entry of each step: the sweep then does the same again, and comes through."""
+    crashed: set[tuple[str, str]] = set()
 
     def on_write(when: str) -> None:
-        count = Entry.objects.filter(operation=operation).count()
-        if when == wanted and count not in crashed:
-            crashed.add(count)
+        last = Entry.objects.filter(operation=operation).order_by("-number").values_list("kind", "step").first()
+        if when == wanted and last and last not in crashed:
+            crashed.add(last)
             raise Crash
 
     return on_write

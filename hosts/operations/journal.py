@@ -21,6 +21,7 @@ class StepFold:
     state: str = ""
     round: int = 0  # how often the step was done anew because its answer was not final
     attempt: int = 0  # of the last command sent, over retries and resends; never falls
+    resends: int = 0  # of the last command, because nobody answered
     tries: int = 0  # failures since the step began, or since a person asked for another try
     output: dict[str, Any] = field(default_factory=dict)
     command: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +112,7 @@ def _fold_step(step: StepFold, entry: Entry) -> None:
     if entry.kind in (Kind.STARTED, Kind.UNDO_STARTED):
         step.attempt, step.command, step.queue = entry.attempt, data["command"], data["queue"]
         step.secret = data.get("secret")
+        step.resends = step.resends + 1 if data.get("again") else 0
         step.was_heard = bool(data.get("heard"))
         step.began_once = step.began_once or step.was_heard
         step.started_at = entry.created_at

@@ -23,7 +23,7 @@ from hosts.models import Entry, Operation
 from hosts.operations import registry
 from hosts.operations.clock import database_now
 from hosts.operations.journal import Fold, StepFold, append, fold, from_wire_name, wire_name
-from hosts.operations.lease import generations_of, lease_raise, lease_release
+from hosts.operations.lease import Thing, generations_of, lease_raise, lease_release
 from hosts.operations.saga import Again, Context, EffectCall, Saga, Step
 from hosts.operations.signals import operation_finished
 from hosts.operations.transport import Transport, transport_default
@@ -37,7 +37,8 @@ ACTIVE = (State.QUEUED, State.RUNNING, State.UNDOING)
 STEPS_MOST = 200  # in one call; a saga that needs more goes on at the next ring
 UNDO_ATTEMPTS = 5
 UNDO_PATIENCE_S = 60.0
-RESEND_AFTER_S = 15.0  # no acknowledgement, or no heartbeat any more
+RESEND_AFTER_S = 15.0  # no acknowledgement, or no heartbeat any more; doubled with each resend
+RESEND_AFTER_MOST_S = 60.0
 LATE_MARGIN_S = 5.0  # past a command's deadline: until then a plane may still begin it
 
 
@@ -147,6 +148,7 @@ class Work:
         self._pause_s = pause_s
         self._saga = registry.saga_named(operation.kind)
         self._journal = fold(list(operation.entries.order_by("number")))
+        self._held: dict[Thing, int] | None = None
 
     # --- what happens next
 
@@ -244,6 +246,7 @@ class Work:
 
     def _undo_begin(self, error: StowageError, *, cancelled: bool) -> None:
         self._append(Kind.NOTED, "", note="undoing", error=error_to_data(error), cancelled=cancelled)
+        self._held = None
         lease_raise(self.operation)  # whatever was sent before is stale from here on
         self.operation.state = State.UNDOING
         self.operation.message = error.message
@@ -329,7 +332,7 @@ class Work:
         assert state.started_at is not None
         heard = max(filter(None, (self.operation.heartbeat_at, state.started_at)))
         silent_s = (self.now - heard).total_seconds()
-        if silent_s < RESEND_AFTER_S:
+        if silent_s < min(RESEND_AFTER_MOST_S, RESEND_AFTER_S * 2**state.resends):
             return False
         command = state.command
         is_acknowledged = heard > state.started_at or state.was_heard
@@ -386,7 +389,7 @@ class Work:
             "step": wire_name(step.name, state.round),
             "direction": "undo" if kind == Kind.UNDO_STARTED else "do",
             "attempt": state.attempt + 1,
-            "generation": generations_of(self.operation).get(call.subject, 0) if call.subject else 0,
+            "generation": self._generations().get(call.subject, 0) if call.subject else 0,
             "effect": call.effect,
             "subject": {"kind": call.subject[0], "uuid": call.subject[1]} if call.subject else None,
             "arguments": call.arguments,
@@ -436,7 +439,12 @@ class Work:
         publish_change("operation", self.operation.pk, self.operation.state)
 
     def _context(self) -> Context:
-        return Context(self.operation, self._journal.outputs(), generations_of(self.operation), self._journal.error)
+        return Context(self.operation, self._journal.outputs(), self._generations(), self._journal.error)
+
+    def _generations(self) -> dict[Thing, int]:
+        if self._held is None:
+            self._held = generations_of(self.operation)
+        return self._held
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         """What the step's function gives; whatever it wrote is gone when it raises.

@@ -171,7 +171,7 @@ class Harness:
         self.messages.append(("abort", queue, {"operation": operation_id, "step": step}))
 
     def engine(self) -> Engine:
-        return Engine(self, lambda: self.now, pause_s=lambda tries: 1.0, on_write=self.on_write)
+        return Engine(self, lambda: self.now, pause_s=lambda tries: min(60.0, 2.0**tries), on_write=self.on_write)
 
     # --- running
 
