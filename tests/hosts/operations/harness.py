@@ -178,9 +178,9 @@ class Harness:
     def run(self, operation: Operation) -> Operation:
         """Delivers messages and lets time pass until the operation rests; every crash is followed by a sweep."""
         self.ring(str(operation.pk))
-        quiet_s = 5.0
+        quiet_s = 16.0
         for _ in range(SWEEPS_MOST):
-            quiet_s = 5.0 if self._deliver_all() else min(60.0, quiet_s * 1.5)
+            quiet_s = 16.0 if self._deliver_all() else min(240.0, quiet_s * 2)
             operation.refresh_from_db()
             if operation.state not in ACTIVE:
                 return operation
