@@ -5,41 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
+from hosts.blobs import blob_keep, blob_path
 from hosts.credentials import password_decrypt
 from hosts.models import Bmc, Entry, Host, Operation, Plane
 from hosts.operations.journal import from_wire_name
 from hosts.operations.runner import plane_of
+from hosts.ranges import CHUNK_BYTES, file_answer
 from hosts.services.planes import plane_of_token
 
+_SENT = (Entry.Kind.STARTED, Entry.Kind.UNDO_STARTED)
+_UNDER_WAY = (Operation.State.RUNNING, Operation.State.UNDOING)
 P = ParamSpec("P")
 PlaneView = Callable[Concatenate[HttpRequest, Plane, P], HttpResponse]
 
 
-def plane_view(view: PlaneView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def plane_view(*methods: str) -> Callable[[PlaneView[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     """A view for planes alone: it is given the plane whose token came with the request; others get 401."""
 
-    @wraps(view)
-    def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        plane = plane_of_token(token) if scheme.lower() == "bearer" and token else None
-        if plane is None:
-            answer = JsonResponse({"error": "Unauthorised", "message": "No plane has this token."}, status=401)
-            answer["WWW-Authenticate"] = "Bearer"
-            return answer
-        return view(request, plane, *args, **kwargs)
+    def make(view: PlaneView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @wraps(view)
+        def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            plane = plane_of_token(token) if scheme.lower() == "bearer" and token else None
+            if plane is None:
+                answer = JsonResponse({"error": "Unauthorised", "message": "No plane has this token."}, status=401)
+                answer["WWW-Authenticate"] = "Bearer"
+                return answer
+            return view(request, plane, *args, **kwargs)
 
-    return login_not_required(csrf_exempt(never_cache(require_safe(door))))
+        return login_not_required(csrf_exempt(never_cache(require_http_methods(methods)(door))))
+
+    return make
 
 
-@plane_view
+@plane_view("GET", "HEAD")
 def me(request: HttpRequest, plane: Plane) -> HttpResponse:
     """Name, kind and site of the plane, and the broker to listen to."""
     site = plane.name
@@ -51,20 +59,10 @@ def me(request: HttpRequest, plane: Plane) -> HttpResponse:
     return JsonResponse({"name": plane.name, "kind": plane.kind, "site": site, "broker_url": settings.PLANE_BROKER_URL})
 
 
-@plane_view
-def secret(request: HttpRequest, plane: Plane, operation: str, step: str) -> HttpResponse:
+@plane_view("GET", "HEAD")
+def secret(request: HttpRequest, plane: Plane, operation: UUID, step: str) -> HttpResponse:
     """The secret of a step under way, for the plane that the step was sent to and for no other."""
-    name, _ = from_wire_name(step)
-    entry = (
-        Entry.objects.filter(
-            operation_id=operation,
-            step=name,
-            kind__in=(Entry.Kind.STARTED, Entry.Kind.UNDO_STARTED),
-            operation__state__in=(Operation.State.RUNNING, Operation.State.UNDOING),
-        )
-        .order_by("-number")
-        .first()
-    )
+    entry = _step_under_way(operation, step)
     if entry is None or not _is_addressed_to(entry, plane):
         return _no_such()
     reference = entry.data.get("secret") or {}
@@ -72,6 +70,29 @@ def secret(request: HttpRequest, plane: Plane, operation: str, step: str) -> Htt
     if bmc is None:
         return _no_such()
     return JsonResponse({"secret": password_decrypt(bytes(bmc.password_encrypted))})
+
+
+@plane_view("GET", "HEAD", "PUT")
+def blob(request: HttpRequest, plane: Plane, operation: UUID, step: str) -> HttpResponse | StreamingHttpResponse:
+    """Bytes of one step: left by the plane that the step was sent to, fetched by one with a later step."""
+    if request.method == "PUT":
+        entry = _step_under_way(operation, step)
+        if entry is None or not _is_addressed_to(entry, plane):
+            return _no_such()
+        sha256, size_bytes = blob_keep(operation, step, iter(lambda: request.read(CHUNK_BYTES), b""))
+        return JsonResponse({"sha256": sha256, "size_bytes": size_bytes})
+    path = blob_path(operation, step)
+    commands = Entry.objects.filter(operation_id=operation, kind__in=_SENT, operation__state__in=_UNDER_WAY)
+    if not path.is_file() or not any(_is_addressed_to(entry, plane) for entry in commands):
+        return _no_such()
+    return file_answer(request, path, path.stat().st_size)
+
+
+def _step_under_way(operation: UUID, step: str) -> Entry | None:
+    """The newest command of the step, while its operation is under way."""
+    name, _ = from_wire_name(step)
+    commands = Entry.objects.filter(operation_id=operation, step=name, kind__in=_SENT)
+    return commands.filter(operation__state__in=_UNDER_WAY).order_by("-number").first()
 
 
 def _is_addressed_to(entry: Entry, plane: Plane) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
+from hosts.blobs import blobs_forget
 from hosts.operations.runner import Engine
 from hosts.operations.sweep import operations_sweep
 
@@ -28,3 +29,4 @@ def effect_progress(progress: dict[str, Any]) -> None:
 @shared_task(name="hosts.sweep")
 def sweep() -> None:
     operations_sweep()
+    blobs_forget()

@@ -156,12 +156,16 @@ def _migrate(*, shared: bool) -> Callable[[], Sample]:
     return sample
 
 
-def _relocate() -> Sample:
-    place = place_make()
-    image_make("busybox", format=Image.Format.ENGINE_ARCHIVE, reference="busybox:latest")
-    container = container_in(place)
-    operation = services.workload_move(place.user, container, target=place.beta)
-    return Sample(place.harness, operation, lambda: runs_only_on(place, container, "beta"))
+def _relocate(*, image_in_registry: bool) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        if not image_in_registry:
+            place.world.registry.clear()
+        container = container_in(place)
+        operation = services.workload_move(place.user, container, target=place.beta)
+        return Sample(place.harness, operation, lambda: runs_only_on(place, container, "beta"))
+
+    return sample
 
 
 def _enrol() -> Sample:
@@ -239,7 +243,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
         _life(lambda place: container_in(place, state="stopped"), "delete"),
     ],
     "migrate_vm": [_migrate(shared=True), _migrate(shared=False)],
-    "relocate_container": [_relocate],
+    "relocate_container": [_relocate(image_in_registry=True), _relocate(image_in_registry=False)],
     "enrol_host": [_enrol],
     "host_power_off": [_power_off],
     "host_power_on": [_power_on],

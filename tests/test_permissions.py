@@ -36,6 +36,7 @@ OTHER_DOORS = {
     "plane-me": "a plane's token",
     "plane-secret": "a plane's token",
     "plane-image": "a plane's token",
+    "plane-blob": "a plane's token",
 }
 
 

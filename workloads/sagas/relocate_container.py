@@ -42,6 +42,38 @@ def _image(context: Context) -> EffectCall:
     )
 
 
+def _is_image_missing(context: Context) -> bool:
+    return "error" in context.output("image")
+
+
+def _blob(context: Context) -> str:
+    return f"/plane/v1/blobs/{context.operation.pk}/export"
+
+
+def _export(context: Context) -> EffectCall:
+    reference = context.output("describe")["spec"]["image"]
+    return long_call(
+        context,
+        "container.image_export",
+        role="source",
+        timeout_s=IMAGE_TIMEOUT_S,
+        image=reference,
+        blob=_blob(context),
+    )
+
+
+def _load(context: Context) -> EffectCall:
+    exported = context.output("export")
+    return long_call(
+        context,
+        "container.image_ensure",
+        role="target",
+        timeout_s=IMAGE_TIMEOUT_S,
+        image=context.output("describe")["spec"]["image"],
+        archive={key: exported[key] for key in ("blob", "sha256", "size_bytes")},
+    )
+
+
 def _create(context: Context) -> EffectCall:
     return short_call(context, "container.create", role="target", timeout_s=60, spec=_spec(context))
 
@@ -76,7 +108,11 @@ RELOCATE_CONTAINER = register(
             Step(
                 "describe", effect=lambda context: long_call(context, "container.describe", role="source")
             ),  # reads only
-            Step("image", effect=_image),  # images stay; the engine shares their layers
+            # Images stay where they are; the engine shares their layers.
+            Step("image", effect=_image, failure_is_output=True),
+            # Neither here nor in a registry: the source's own copy goes, by way of the control plane.
+            Step("export", effect=_export, when=_is_image_missing),
+            Step("load", effect=_load, when=_is_image_missing),
             Step(
                 "create",
                 effect=_create,

@@ -96,6 +96,12 @@ class FakeControl:
     def secret(self, path: str) -> str:
         return "bmc-password"
 
+    def blob_send(self, path: str, chunks: Iterable[bytes], progress: Any = None) -> None:
+        b"".join(chunks)
+
+    def blob_fetch(self, path: str, sha256: str, size_bytes: int, target: str | Path, progress: Any = None) -> None:
+        self.image_fetch(path, sha256, size_bytes, target)
+
     def image_fetch(self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Any = None) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_bytes(b"x")
