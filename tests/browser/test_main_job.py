@@ -24,6 +24,7 @@ WORKLOADS = {
 EXECUTION_LIMIT_S = 180
 WAKE_LIMIT_S = 90
 BEHIND_OUR_BACK_S = 5.0
+SETTLE_MS = 40_000  # after enrolment: adoption, first samples, engines that start slowly on a busy machine
 SLIDE_MS = 500  # the navigation slides away
 
 
@@ -68,10 +69,10 @@ def log_in(stack: Stack, page: Page) -> None:
 def everything_is_seen(stack: Stack, page: Page) -> None:
     for host in stack.lab["hosts"]:
         tile = tile_of(page, host["name"])
-        expect(tile.locator(".state").first).to_have_text("on")
-        expect(tile.locator(".load").first).to_contain_text(re.compile(r"\d+ %"))  # a sample came
+        expect(tile.locator(".state").first).to_have_text("on", timeout=SETTLE_MS)
+        expect(tile.locator(".load").first).to_contain_text(re.compile(r"\d+ %"), timeout=SETTLE_MS)  # a sample came
     for name in WORKLOADS:
-        expect(chip_of(page, name)).to_contain_text("running")
+        expect(chip_of(page, name)).to_contain_text("running", timeout=SETTLE_MS)
 
 
 def plan_is_proposed(page: Page) -> None:
@@ -123,7 +124,7 @@ def freed_hosts_are_dark(page: Page) -> set[str]:
     for name in names:
         expect(tile_of(page, name).locator(".state").first).to_have_text("off")
     for name in WORKLOADS:
-        expect(chip_of(page, name)).to_contain_text("running")
+        expect(chip_of(page, name)).to_contain_text("running", timeout=SETTLE_MS)
     return names
 
 
