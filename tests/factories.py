@@ -47,6 +47,8 @@ def host_make(name: str | None = None, *, rack: Rack | None = None, with_bmc: bo
         "memory_mib": 4096,
         "disk_gib": 100,
         "machine_id": uuids.uuid4().hex,
+        "hypervisor": "QEMU 7.2.22",
+        "engine": "Docker 20.10.24",
     }
     host = Host.objects.create(name=name, **(given | values))
     pool_mount_make(host)
