@@ -153,9 +153,9 @@ def test_a_host_that_is_not_open_takes_nothing(change, sentence):
     assert nothing_was_left()
 
 
-def test_without_a_host_the_one_with_most_room_is_taken():
+def test_without_a_host_one_that_has_room_is_taken():
     full, empty = host_make("full"), host_make("empty")
-    vm_make(full, memory_mib=2000)
+    vm_make(full, memory_mib=4000)
 
     assert create_vm().host == empty
 
