@@ -137,7 +137,9 @@ class Harness:
     contexts: dict[str, PlaneContext] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="stowage-harness-"))
+        # goes with the harness: each saga's trials make hundreds
+        self._temporary = tempfile.TemporaryDirectory(prefix="stowage-harness-", ignore_cleanup_errors=True)
+        self._folder = Path(self._temporary.name)
         for name in self.world.hosts:
             self.plane_add(name)
         config = PlaneConfig(name=SITE, kind="site", site=SITE, state_dir=str(self._folder / "site"))
