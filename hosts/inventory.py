@@ -6,7 +6,7 @@ All of it comes from a host and is checked and cut to size before use (attacks.m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,10 +25,14 @@ LARGEST = 1e12
 
 @dataclass(frozen=True)
 class Reach:
-    """Which halves of a host answered; a half that did not says nothing about its workloads."""
+    """Which halves of a host answered; a half that did not says nothing about its workloads.
+
+    `read_at`: by kind of workload, when its half was asked, in epoch seconds of the host's plane.
+    """
 
     hypervisor_sentence: str
     engine_sentence: str
+    read_at: dict[str, float] = field(default_factory=dict)
 
     def covers(self, kind: str) -> bool:
         return not self.why_not(kind)
@@ -36,6 +40,10 @@ class Reach:
     def why_not(self, kind: str) -> str:
         """Why nothing is known of the workloads of that kind; empty when it is."""
         return self.hypervisor_sentence if kind == "vm" else self.engine_sentence
+
+    def is_before(self, kind: str, at: float) -> bool:
+        """Whether the half was asked before that moment, and so may not know of what happened then."""
+        return self.read_at.get(kind, math.inf) <= at
 
 
 def sentence_of(half: Any) -> str:
@@ -47,7 +55,9 @@ def sentence_of(half: Any) -> str:
 
 
 def reach_of(observation: dict[str, Any]) -> Reach:
-    return Reach(sentence_of(observation.get("hypervisor")), sentence_of(observation.get("engine")))
+    told = observation.get("read_at")
+    read_at = {kind: amount(told[kind]) for kind in ("vm", "container") if isinstance(told, dict) and kind in told}
+    return Reach(sentence_of(observation.get("hypervisor")), sentence_of(observation.get("engine")), read_at)
 
 
 def plain_text(value: Any, most: int = TEXT_MOST) -> str:

@@ -6,6 +6,7 @@ did not answer; a workload that an operation holds is not judged until the opera
 
 from __future__ import annotations
 
+import math
 import re
 import uuid as uuids
 from collections.abc import Iterable
@@ -133,7 +134,9 @@ def _apply(host: Host, seen: dict[uuids.UUID, Seen], reach: Reach, now: datetime
         for row in Workload.objects.filter(Q(pk__in=seen) | Q(host=host) | Q(sightings__host=host)).distinct()
     }
     changed: set[uuids.UUID] = set()
-    unknown = seen.keys() - known.keys()
+    outdated = _outdated(host, known, reach, now)
+    known = {uuid: row for uuid, row in known.items() if uuid not in outdated}
+    unknown = seen.keys() - known.keys() - outdated
     echoes = _echoes(unknown, now)
     if host.lifecycle == Host.Lifecycle.ENROLLED:
         for uuid in unknown - echoes:
@@ -152,7 +155,17 @@ def _apply(host: Host, seen: dict[uuids.UUID, Seen], reach: Reach, now: datetime
                 changed.add(uuid)
         elif judge(workload, sightings.get(uuid, []), host, now):
             changed.add(uuid)
-    return Outcome(frozenset(changed), is_settled=not held and not echoes)
+    return Outcome(frozenset(changed), is_settled=not (held or echoes or outdated))
+
+
+def _outdated(host: Host, known: dict[uuids.UUID, Workload], reach: Reach, now: datetime) -> set[uuids.UUID]:
+    """Those that an operation has changed on this host since it was asked: it tells how they were before."""
+    rows = Operation.objects.filter(subject_kind__in=Workload.Kind.values, finished_at__gt=now - OPERATION_ECHO)
+    return {
+        uuid
+        for subject_id, kind, reported_at in rows.values_list("subject_id", "subject_kind", "reported_at")
+        if (uuid := _as_uuid(subject_id)) in known and reach.is_before(kind, reported_at.get(host.name, -math.inf))
+    }
 
 
 def _echoes(unknown: Iterable[uuids.UUID], now: datetime) -> set[uuids.UUID]:

@@ -40,6 +40,8 @@ class Operation(models.Model):
     requested_by_name = models.CharField(max_length=150)
     idempotency_key = models.CharField(max_length=100, null=True, unique=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    # plane -> when it ended its last step, in epoch seconds of its own clock: what it observed earlier is older news
+    reported_at = models.JSONField(default=dict)
     heartbeat_at = models.DateTimeField(null=True)  # the last sign of life of the step under way
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField(auto_now=True)

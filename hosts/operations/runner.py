@@ -304,6 +304,8 @@ class Work:
             log.warning("operation %s: a report of %s by %s", self.operation.pk, name, report.get("plane"))
             return False
         attempt = int(report["attempt"])
+        if isinstance(report.get("finished_at"), float):
+            self.operation.reported_at[report["plane"]] = report["finished_at"]
         if report["state"] == "done" and attempt <= state.attempt:
             # Of an earlier attempt too: the effect is an ensure verb, and it is done.
             output = report.get("output") or {}

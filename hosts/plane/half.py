@@ -23,12 +23,17 @@ WATCH_RETRY_S = 5.0
 
 @dataclass(frozen=True)
 class HalfReading:
-    """What one look at the half gave; `at` is monotonic and tells when the counters were read."""
+    """What one look at the half gave.
+
+    `at` is monotonic and tells when the counters were read; `began_at` is the plane's time in epoch seconds just
+    before the workloads were read: what happened later may be missing.
+    """
 
     workloads: list[ObservedWorkload] = field(default_factory=list)
     counters: list[WorkloadCounters] = field(default_factory=list)
     at: float = 0.0
     number: int = 0
+    began_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,15 @@ class Half:
     """
 
     def __init__(
-        self, driver: HalfDriver, on_event_read: Callable[[], None], *, debounce_s: float = DEBOUNCE_S
+        self,
+        driver: HalfDriver,
+        on_event_read: Callable[[], None],
+        *,
+        debounce_s: float = DEBOUNCE_S,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._driver = driver
+        self._clock = clock
         self._on_event_read = on_event_read
         self._debounce_s = debounce_s
         self._changed = threading.Condition()
@@ -126,11 +137,12 @@ class Half:
         failure, reading = None, None
         try:
             self._watch_ensure()
+            began_at = self._clock()
             workloads = self._driver.workloads()
-            reading = replace(self._reading, workloads=workloads)
+            reading = replace(self._reading, workloads=workloads, began_at=began_at)
             if with_counters:
                 counters = self._driver.counters()
-                reading = HalfReading(workloads, counters, time.monotonic(), self._reading.number + 1)
+                reading = HalfReading(workloads, counters, time.monotonic(), self._reading.number + 1, began_at)
         except StowageError as error:
             failure = error.message
         except Exception as error:  # an edge: a driver's mistake must not end this half's thread for ever

@@ -58,6 +58,7 @@ class Observer:
             "machine_id": self._machine_id,
             "hypervisor": _half_data(hypervisor),
             "engine": _half_data(engine),
+            "read_at": {"vm": hypervisor.reading.began_at, "container": engine.reading.began_at},
             "workloads": workloads,
             "links": self._links_read(),
             "pools": [_pool_data(pool) for pool in pools],

@@ -46,9 +46,9 @@ class HostWatch:
         self._feed = feed or Feed(broker_url)
         self._observe_at: float | None = None
         self._wake = threading.Condition()
-        self._hypervisor = Half(hypervisor_half(config, self._drivers), self._observe_soon)
-        self._engine = Half(engine_half(config, self._drivers), self._observe_soon)
         clock = clock_of(state)
+        self._hypervisor = Half(hypervisor_half(config, self._drivers), self._observe_soon, clock=clock)
+        self._engine = Half(engine_half(config, self._drivers), self._observe_soon, clock=clock)
         self._observer = Observer(config, state, self._links, clock)
         self._sampler = Sampler(
             config.name,

@@ -110,6 +110,28 @@ def test_a_hypervisor_that_does_not_answer_makes_its_vms_unknown_and_not_gone():
     assert (vm.state, vm.state_reason) == ("unknown", "libvirtd does not answer.")
 
 
+def test_what_was_read_before_an_operation_ended_is_older_news_than_its_end():
+    host = a_host("alpha")
+    vm = a_vm("web", host, state="stopped")
+    Operation.objects.create(
+        kind="stop_workload",
+        subject_kind="vm",
+        subject_id=str(vm.pk),
+        subject_name="web",
+        finished_at=timezone.now(),
+        reported_at={"alpha": 100.0},
+    )
+
+    early = see(host, observed_vm(vm, state="running"), read_at={"vm": 99.0})
+    vm.refresh_from_db()
+    assert (vm.state, early.is_settled) == ("stopped", False)
+    assert not Sighting.objects.filter(state="running").exists()
+
+    see(host, observed_vm(vm, state="running"), read_at={"vm": 101.0})
+    vm.refresh_from_db()
+    assert vm.state == "running"  # somebody started it again by hand
+
+
 def test_a_workload_held_by_an_operation_is_not_judged_and_is_looked_at_again():
     host = a_host("alpha")
     vm = a_vm("web", host)

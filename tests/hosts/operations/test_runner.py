@@ -64,6 +64,7 @@ def test_it_runs_to_its_end_and_gives_back_its_lease(saga, harness):
 
     assert operation.state == State.DONE
     assert operation.finished_at is not None
+    assert operation.reported_at, "which observations are older news than its end must be known"
     assert Lease.objects.get(thing_id="7").operation is None
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -72,10 +73,12 @@ def test_a_half_is_unknown_until_it_was_read() -> None:
 
 def test_asking_gives_a_reading_made_after_the_question(bench: Bench) -> None:
     first = bench.half.read_within(5)
+    asked_at = time.time()
     second = bench.half.read_within(5)
 
     assert first.ok and first.reading.workloads == [VM]
     assert second.reading.number == first.reading.number + 1
+    assert first.reading.began_at <= asked_at <= second.reading.began_at
 
 
 def test_an_event_is_read_soon_and_told(bench: Bench) -> None:

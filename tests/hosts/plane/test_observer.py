@@ -50,6 +50,7 @@ def test_an_observation_has_the_contracts_fields(config: PlaneConfig) -> None:
         "machine_id",
         "hypervisor",
         "engine",
+        "read_at",
         "workloads",
         "links",
         "pools",
