@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from hosts.models import Host, Pool, PoolMount
+from hosts.audit import audit_write
+from hosts.models import Host, Lease, Pool, PoolMount
 from hosts.publish import publish_change
 
 SEEN_WRITE_EVERY = timedelta(seconds=5)
@@ -121,6 +122,29 @@ def host_lost(host: Host) -> None:
     if Host.objects.filter(pk=host.pk, power=Host.Power.ON).update(power=Host.Power.UNKNOWN):
         host.power = Host.Power.UNKNOWN
     publish_change("host", host.pk, "silent")
+
+
+def power_observe(host: Host, power: str, at: datetime) -> bool:
+    """Notes that a machine was switched by somebody else, as its BMC tells; whether that is news.
+
+    An operation on the host tells of its own switching. Who speaks after the reading is on, whatever was read.
+    `host` is the caller's copy of the row and is kept up to date.
+    """
+    is_known = power not in (Host.Power.ON, Host.Power.OFF) or power == host.power
+    if is_known or (power == Host.Power.ON and host.power != Host.Power.OFF):
+        return False  # that a machine is on says nothing of why it does not answer
+    if any(known is not None and known >= at for known in (host.last_seen_at, host.power_read_at)):
+        return False
+    if Lease.objects.filter(thing_kind="host", thing_id=str(host.pk), operation__isnull=False).exists():
+        return False
+    rows = Host.objects.filter(pk=host.pk, power=host.power)
+    if not rows.update(power=power, power_read_at=at):
+        return False
+    host.power, host.power_read_at = Host.Power(power), at
+    if host.desired_power != power:
+        audit_write(None, "power_seen", "host", host.pk, host.name, power=power)
+    publish_change("host", host.pk, f"power {power}")
+    return True
 
 
 def _is_newer_than_power(host: Host, observation: dict[str, Any]) -> bool:

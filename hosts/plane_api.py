@@ -72,6 +72,27 @@ def secret(request: HttpRequest, plane: Plane, operation: UUID, step: str) -> Ht
     return JsonResponse({"secret": password_decrypt(bytes(bmc.password_encrypted))})
 
 
+@plane_view("GET", "HEAD")
+def controllers(request: HttpRequest, plane: Plane) -> HttpResponse:
+    """How a site's plane reads the power of its site's hosts, passwords included (decisions/0010)."""
+    if plane.kind != Plane.Kind.SITE:
+        return _no_such()
+    rows = Bmc.objects.select_related("host").filter(
+        host__rack__site__name=plane.name, host__lifecycle=Host.Lifecycle.ENROLLED
+    )
+    return JsonResponse({"controllers": [_controller(bmc) for bmc in rows]})
+
+
+def _controller(bmc: Bmc) -> dict[str, str]:
+    return {
+        "host": bmc.host.name,
+        "url": bmc.url,
+        "system": bmc.system,
+        "username": bmc.username,
+        "password": password_decrypt(bytes(bmc.password_encrypted)),
+    }
+
+
 @plane_view("GET", "HEAD", "PUT")
 def blob(request: HttpRequest, plane: Plane, operation: UUID, step: str) -> HttpResponse | StreamingHttpResponse:
     """Bytes of one step: left by the plane that the step was sent to, fetched by one with a later step."""

@@ -23,6 +23,7 @@ register_converter(StepConverter, "step")
 
 urlpatterns = [
     path("me", plane_api.me, name="plane-me"),
+    path("controllers", plane_api.controllers, name="plane-controllers"),
     path("secrets/<uuid:operation>/<step:step>", plane_api.secret, name="plane-secret"),
     path("blobs/<uuid:operation>/<step:step>", plane_api.blob, name="plane-blob"),
 ]

@@ -24,14 +24,14 @@ from datacenter.metrics import series
 from datacenter.metrics.live import Values, latest_write
 from datacenter.metrics.store import MetricsStore, Sample
 from hosts.errors import DriverError
-from hosts.inventory import SILENT_AFTER, host_lost, host_observe, is_lost, pools_observe, reach_of
+from hosts.inventory import SILENT_AFTER, host_lost, host_observe, is_lost, pools_observe, power_observe, reach_of
 from hosts.models import Host
 from workloads.inventory import host_silent, workloads_observe
 from workloads.models import Workload
 
 log = logging.getLogger(__name__)
 
-SAMPLES, OBSERVED = "stowage.samples", "stowage.observed"
+SAMPLES, OBSERVED, POWER = "stowage.samples", "stowage.observed", "stowage.power"
 MESSAGE_BYTES_MOST = 4 * 1024 * 1024
 REAPPLY_AFTER_S = 60.0  # an unchanged observation is applied again this often: memory may have gone wrong
 KNOWN_FRESH_S = 5.0
@@ -61,17 +61,20 @@ class Collector:
     _known_at: float = float("-inf")
     _applied: dict[str, tuple[str, float]] = field(default_factory=dict)  # host name -> digest, when
     _silent: dict[str, str] = field(default_factory=dict)  # host name -> its power when it was marked
+    _power_read: dict[str, Any] = field(default_factory=dict)  # host name -> its BMC's last word
     _began_at: float | None = None
 
     def handle_all(self, messages: Iterable[Message]) -> None:
         """Several messages, oldest first. Of a host's observations only the last is applied: each one is complete."""
         last: dict[str, dict[str, Any]] = {}
         for stream, fields in messages:
-            message = self._guarded(stream, partial(read, fields))
+            message = self._guarded(stream, partial(read, stream, fields))
             if message is None:
                 continue
             if stream == SAMPLES:
                 self._guarded(stream, partial(self._sampled, message))
+            elif stream == POWER:
+                self._guarded(stream, partial(self._power_told, message))
             elif stream == OBSERVED:
                 last[message["host"]] = message
         for message in last.values():
@@ -140,6 +143,19 @@ class Collector:
         if host.lifecycle == Host.Lifecycle.ENROLLED and outcome.is_settled:
             self._applied[host.name] = (digest, self.clock())
 
+    def _power_told(self, message: dict[str, Any]) -> None:
+        """A site's plane has read its machines' power; one reading may be of the moment between, two count."""
+        at = datetime.fromtimestamp(self._time(message), UTC)
+        before, now_read = self._power_read, {}
+        for name, power in message["readings"].items():
+            host = self._host(name)
+            if host is None or host.rack.site.name != message["site"]:
+                continue
+            now_read[name] = power
+            if before.get(name) == power:
+                power_observe(host, power, at)
+        self._power_read = before | now_read
+
     def _time(self, message: dict[str, Any]) -> float:
         """The sample's own time, unless it is of the future (it would hide newer ones) or beyond belief."""
         at, now = series.number(message.get("at")), self.clock()
@@ -184,14 +200,14 @@ class Collector:
             host_silent(host)
 
 
-def read(fields: dict[bytes, bytes]) -> dict[str, Any]:
-    """The message as an object that names its host."""
+def read(stream: str, fields: dict[bytes, bytes]) -> dict[str, Any]:
+    """The message as an object that names its host, or the site whose power it tells."""
     raw = fields.get(b"data", b"")
     if len(raw) > MESSAGE_BYTES_MOST:
         raise Nonsense(f"{len(raw)} bytes are too many")
     message = json.loads(raw)
-    if not isinstance(message, dict) or not isinstance(message.get("host"), str):
-        raise Nonsense("it names no host")
+    if not isinstance(message, dict) or not isinstance(message.get("site" if stream == POWER else "host"), str):
+        raise Nonsense("it does not say whose it is")
     return message
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import redis
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-from datacenter.metrics.collector import OBSERVED, SAMPLES, Collector
+from datacenter.metrics.collector import OBSERVED, POWER, SAMPLES, Collector
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ PAUSE_S = 1.0
 
 
 def collect(client: redis.Redis, collector: Collector, should_stop: Callable[[], bool]) -> None:
-    """Reads both streams until told to stop. Blocks; survives Redis, store and database being away.
+    """Reads the streams until told to stop. Blocks; survives Redis, store and database being away.
 
     Goes on behind the last message handled; without such a position, or when Redis was wiped, from the oldest.
     """
@@ -60,7 +60,7 @@ def position_read(client: redis.Redis) -> dict[str, str]:
     """Where to go on in each stream; from its beginning where the kept id lies beyond the stream's last one."""
     kept: Any = client.hgetall(POSITION_KEY)
     position = {}
-    for stream in (SAMPLES, OBSERVED):
+    for stream in (SAMPLES, OBSERVED, POWER):
         last: Any = client.xrevrange(stream, count=1)
         last_id = last[0][0].decode() if last else "0-0"
         here = kept.get(stream.encode(), b"0-0").decode()

@@ -123,6 +123,17 @@ class PowerReading:
     serial: str | None
 
 
+@dataclass(frozen=True)
+class Controller:
+    """Where a host's BMC is, and what opens it; kept in memory only, and no log shows the password."""
+
+    host: str
+    url: str
+    system: str
+    username: str
+    password: str = field(repr=False)
+
+
 class Watch(Protocol):
     """A running event watch."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from hosts.drivers.base import Controller
 from hosts.errors import Invalid, NotFound, Refused, Rejected, TimedOut, Unreachable
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class ControlClient:
         if not _SECRET_PATH.fullmatch(path):
             raise Invalid("The command names its secret by a path that is not one of the control plane's.")
         return str(self._get(path).json()["secret"])
+
+    def controllers(self) -> list[Controller]:
+        """The management controllers of the site's hosts, with their passwords; for a site's plane alone."""
+        rows = self._get("/plane/v1/controllers").json()["controllers"]
+        keys = ("host", "url", "system", "username", "password")
+        return [Controller(**{key: str(row[key]) for key in keys}) for row in rows]
 
     def image_fetch(
         self, image: str, sha256: str, size_bytes: int, path: str | Path, progress: Progress | None = None

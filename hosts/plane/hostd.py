@@ -15,9 +15,11 @@ import threading
 
 from hosts.errors import Invalid
 from hosts.plane.config import PlaneConfig, config_read
-from hosts.plane.context import state_open
+from hosts.plane.context import Drivers, clock_of, state_open
+from hosts.plane.control_client import ControlClient, token_read
 from hosts.plane.enrolment import Door, Welcome, clock_lead_note
 from hosts.plane.processes import die_with_parent
+from hosts.plane.state_file import StateFile
 from hosts.plane.supervision import Lanes
 
 log = logging.getLogger("hosts.plane")
@@ -110,6 +112,8 @@ def _work(
 
         watch = HostWatch(config, state, welcome.broker_url)
         threads.append(threading.Thread(target=watch.run, args=(over,), name="watch"))
+    else:
+        threads += _power_threads(config, state, welcome.broker_url, over)
     for thread in threads:
         thread.daemon = True
         thread.start()
@@ -119,6 +123,22 @@ def _work(
     lanes.stop()
     for thread in threads:
         thread.join(2.0)
+
+
+def _power_threads(
+    config: PlaneConfig, state: StateFile, broker_url: str, over: threading.Event
+) -> list[threading.Thread]:
+    """What a site's plane watches: the power of the site's machines."""
+    from hosts.plane.power_watch import PowerWatch
+    from hosts.plane.streams import POWER, Feed
+
+    control = ControlClient(config.control_url, lambda: token_read(config.token_file))
+    feed = Feed(broker_url, POWER)
+    watch = PowerWatch(config.name, control.controllers, Drivers(config).bmc, feed.observation_put, clock_of(state))
+    return [
+        threading.Thread(target=feed.run, args=(over,), name="feed"),
+        threading.Thread(target=watch.run, args=(over,), name="power"),
+    ]
 
 
 def _ask_again(

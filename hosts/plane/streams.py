@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 SAMPLES = "stowage.samples"
 OBSERVED = "stowage.observed"
+POWER = "stowage.power"
 SAMPLES_KEPT = 100_000
 OBSERVED_KEPT = 5_000
 WAITING_SAMPLES = 720  # an hour of them; the oldest go first
@@ -29,7 +30,8 @@ class Feed:
     them do, up to an hour's.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, observed_stream: str = OBSERVED) -> None:
+        self._observed_stream = observed_stream
         self._redis = redis.Redis.from_url(
             url,
             socket_timeout=TIMEOUT_S,
@@ -90,7 +92,7 @@ class Feed:
             observation = self._observation
         if observation is None:
             return
-        self._add(OBSERVED, observation, OBSERVED_KEPT)
+        self._add(self._observed_stream, observation, OBSERVED_KEPT)
         with self._lock:
             if self._observation is observation:
                 self._observation = None

@@ -9,8 +9,8 @@ from django.test import Client
 
 from hosts import services
 from hosts.blobs import blob_keep, blob_path, blobs_forget
-from hosts.models import Host, Operation
-from tests.factories import host_make, image_make, user_make
+from hosts.models import Host, Operation, Site
+from tests.factories import host_make, image_make, rack_make, user_make
 from tests.hosts.operations.harness import Harness
 from tests.saga_samples import SAMPLES, container_in, place_make
 from workloads import services as workload_services
@@ -38,7 +38,7 @@ def test_a_plane_learns_its_name_its_site_and_its_broker(client: Client, token: 
 @pytest.mark.parametrize("headers", [{}, bearer("wrong"), bearer(""), {"Authorization": "Basic x"}])
 def test_without_a_valid_token_every_door_is_closed(client: Client, headers: dict[str, str]):
     uuid = "00000000-0000-0000-0000-000000000000"
-    for path in ("me", f"images/{uuid}/content", f"secrets/{uuid}/x", f"blobs/{uuid}/x"):
+    for path in ("me", "controllers", f"images/{uuid}/content", f"secrets/{uuid}/x", f"blobs/{uuid}/x"):
         assert client.get(f"/plane/v1/{path}", headers=headers).status_code == 401
 
 
@@ -52,6 +52,20 @@ def test_a_new_token_ends_the_old_one(client: Client, token: str):
     services.plane_token_issue(user_make("administrator"), of=Host.objects.get(name="alpha"))
 
     assert client.get("/plane/v1/me", headers=bearer(token)).status_code == 401
+
+
+def test_a_sites_plane_gets_the_controllers_of_its_own_hosts_alone(client: Client):
+    host_make("alpha")
+    host_make("far", rack=rack_make("elsewhere"))
+    site_token = services.plane_token_issue(user_make("administrator"), of=Site.objects.get(name="lab"))
+
+    rows = client.get("/plane/v1/controllers", headers=bearer(site_token)).json()["controllers"]
+
+    assert [(row["host"], row["password"]) for row in rows] == [("alpha", "bmc-password")]
+
+
+def test_a_hosts_plane_gets_no_controllers(client: Client, token: str):
+    assert client.get("/plane/v1/controllers", headers=bearer(token)).status_code == 404
 
 
 def test_a_secret_is_given_to_the_plane_its_step_was_sent_to_while_it_runs_and_to_no_other(client: Client):

@@ -12,10 +12,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from datacenter.metrics import collector as module
-from datacenter.metrics.collector import OBSERVED, SAMPLES, Collector, observation_digest
+from datacenter.metrics.collector import OBSERVED, POWER, SAMPLES, Collector, observation_digest
 from datacenter.metrics.store import Sample
 from hosts.errors import Unreachable
-from hosts.models import Host
+from hosts.models import AuditRecord, Host, Lease, Operation
 from tests.datacenter.world import a_host, a_vm, observation, observed_vm
 from workloads.models import Workload
 
@@ -160,6 +160,8 @@ def test_samples_wait_while_the_store_is_away_and_the_oldest_go_first(monkeypatc
         b"[]",
         b'{"host": 5}',
         b'{"host": "alpha", "sequence": "x"}',
+        b'{"site": "berlin", "readings": [5]}',
+        b'{"site": "berlin", "at": "soon", "readings": {"alpha": {}, "beta": "off"}}',
         b'{"host": "alpha", "sequence": 1e400}',
         b'{"host": "alpha", "sequence": NaN}',
         b'{"host": "alpha", "sequence": 99999999999999999999999999}',
@@ -170,7 +172,7 @@ def test_samples_wait_while_the_store_is_away_and_the_oldest_go_first(monkeypatc
         b'{"host": "alpha", "junk": "' + b"x" * 5_000_000 + b'"}',
     ],
 )
-@pytest.mark.parametrize("stream", [SAMPLES, OBSERVED])
+@pytest.mark.parametrize("stream", [SAMPLES, OBSERVED, POWER])
 def test_nonsense_is_dropped_and_the_next_message_handled(stream: str, raw: bytes):
     bench, host = Bench(), a_host("alpha")
 
@@ -258,6 +260,80 @@ def test_a_host_that_went_silent_and_is_then_read_as_off_runs_nothing():
 
     vm.refresh_from_db()
     assert (vm.state, vm.state_reason) == ("stopped", "alpha is switched off.")
+
+
+def power_round(bench: Bench, site: str = "berlin", **readings: str) -> dict[str, Any]:
+    return {"site": site, "at": bench.clock.now, "readings": readings}
+
+
+def switched_by_hand(bench: Bench, **readings: str) -> None:
+    """Two rounds of the site's plane, some time after the host's last word."""
+    for _ in range(2):
+        bench.clock.now += 10
+        bench.send(POWER, power_round(bench, **readings))
+
+
+def test_a_host_switched_off_by_hand_is_off_and_what_it_ran_is_stopped():
+    bench, host = Bench(), a_host("alpha")
+    vm = a_vm("web", host)
+    bench.send(OBSERVED, observation(host, observed_vm(vm)))
+    bench.collector.look_for_silence()
+
+    switched_by_hand(bench, alpha="off")
+    bench.clock.now += 16
+    bench.collector.look_for_silence()
+
+    host.refresh_from_db()
+    vm.refresh_from_db()
+    assert (host.power, host.desired_power, vm.state) == ("off", "on", "stopped")
+    assert AuditRecord.objects.get(verb="power_seen").thing_name == "alpha"
+
+
+def test_one_reading_of_a_power_is_not_believed():
+    bench, host = Bench(), a_host("alpha")
+    bench.clock.now += 10
+
+    bench.send(POWER, power_round(bench, alpha="off"))
+
+    assert Host.objects.get(pk=host.pk).power == "on"
+
+
+def test_a_host_that_spoke_after_the_reading_is_on():
+    bench, host = Bench(), a_host("alpha")
+    early = power_round(bench, alpha="off") | {"at": bench.clock.now - 60}
+
+    bench.send(POWER, early)
+    bench.send(POWER, early)
+
+    assert Host.objects.get(pk=host.pk).power == "on"
+
+
+def test_a_site_may_not_speak_for_another_sites_hosts():
+    bench, host = Bench(), a_host("alpha")
+    bench.clock.now += 10
+
+    for _ in range(3):
+        bench.send(POWER, power_round(bench, site="munich", alpha="off"))
+
+    assert Host.objects.get(pk=host.pk).power == "on"
+
+
+def test_a_host_under_an_operation_is_not_judged_by_its_power():
+    bench, host = Bench(), a_host("alpha")
+    operation = Operation.objects.create(kind="host_power_on", subject_kind="host", subject_id=str(host.pk))
+    Lease.objects.create(thing_kind="host", thing_id=str(host.pk), operation=operation)
+
+    switched_by_hand(bench, alpha="off")
+
+    assert Host.objects.get(pk=host.pk).power == "on"
+
+
+def test_a_host_switched_on_by_hand_is_no_longer_off():
+    bench, host = Bench(), a_host("alpha", power="off", desired_power="off")
+
+    switched_by_hand(bench, alpha="on")
+
+    assert Host.objects.get(pk=host.pk).power == "on"
 
 
 def test_a_collector_that_has_just_started_calls_nobody_silent():
