@@ -130,12 +130,22 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class KeptLine:
+    """A host that the plan leaves on: why, and what would free it (empty while nobody knows)."""
+
+    host_id: str
+    name: str
+    sentence: str
+    change: str
+
+
+@dataclass(frozen=True)
 class Review:
     """Today beside proposed; why hosts stay on, and why workloads stay where they are."""
 
     today: Drawing
     proposed: Drawing
-    kept: list[tuple[str, str, str]]  # host id, name, sentence
+    kept: list[KeptLine]
     unmoved: list[tuple[str, str, str]]  # workload id, name, sentence
     answer: Answer
 
@@ -155,7 +165,15 @@ def review_of(plan: Plan) -> Review | None:
     return Review(
         today=_drawing(world, answer.placement_before, set(), moved, "leaves"),
         proposed=_drawing(world, answer.placement_after, set(answer.hosts_to_power_off), moved, "came"),
-        kept=[(kept.host, hosts.get(kept.host, kept.host), kept.sentence) for kept in answer.hosts_kept],
+        kept=[
+            KeptLine(
+                kept.host,
+                hosts.get(kept.host, kept.host),
+                kept.sentence,
+                plan.changes_that_free.get(kept.host, ""),
+            )
+            for kept in answer.hosts_kept
+        ],
         unmoved=[
             (workload_id(row.workload), names.get(row.workload, row.workload), row.sentence)
             for row in answer.workloads_unmoved

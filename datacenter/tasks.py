@@ -12,6 +12,7 @@ from datacenter.metrics.demand import demand_p95
 from datacenter.metrics.store import MetricsStore
 from datacenter.models import Plan, PlanAction
 from datacenter.services.execution import plan_advance, plans_sweep
+from datacenter.services.explaining import plan_explain
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.snapshot import policy_of
 from hosts.operations.signals import operation_finished
@@ -24,6 +25,15 @@ def make(plan_id: str) -> None:
     if plan is not None:
         demand = demand_p95(MetricsStore(settings.METRICS_URL), plan.site.name, policy_of(plan.site).history_hours)
         plan_make(plan, demand)
+        current_app.send_task("datacenter.plan.explain", args=[plan_id], queue="plan", expires=60)
+
+
+@shared_task(name="datacenter.plan.explain")
+def explain(plan_id: str) -> None:
+    """Says what would free the hosts that the plan leaves on. Lost with its message: a new plan asks anew."""
+    plan = Plan.objects.select_related("site").filter(pk=plan_id, state=Plan.State.PROPOSED).first()
+    if plan is not None and not plan.document.get("evacuate"):
+        plan_explain(plan)
 
 
 @shared_task(name="datacenter.plan_advance")

@@ -26,6 +26,9 @@ class Plan(models.Model):
     state = models.CharField(max_length=9, choices=State, default=State.PLANNING, db_index=True)
     reason = models.TextField(blank=True)  # why it stopped or failed
     document = models.JSONField(default=dict)  # planner's Plan.to_data(), with the data center it was made for
+    changes_that_free = models.JSONField(
+        default=dict
+    )  # host uuid -> the smallest change that would free it, a sentence
     savings = models.JSONField(default=dict)
     world_fingerprint = models.CharField(max_length=64, blank=True)
     hosts_on_before = models.PositiveIntegerField(default=0)

@@ -119,7 +119,7 @@ def test_a_review_shows_today_beside_proposed_with_reasons(operator: Client):
     assert marks.count("came") == len(review.answer.moves) == 1
     text = page.content.decode()
     assert "Why these hosts stay on" in text
-    assert review.kept[0][2] in text.replace("&#x27;", "'")
+    assert review.kept[0].sentence in text.replace("&#x27;", "'")
     assert plan.savings["how"].split(".")[0] in text
 
 
