@@ -132,6 +132,8 @@ class Collector:
         now = datetime.fromtimestamp(self.clock(), UTC)
         if host is None or not host_observe(host, message, now):
             return
+        if host.lifecycle != Host.Lifecycle.ENROLLED:
+            return  # it may be a machine that is known by another name: all it runs would seem to run twice
         digest = observation_digest(message)
         known, applied_at = self._applied.get(host.name, ("", 0.0))
         if digest == known and self.clock() - applied_at < REAPPLY_AFTER_S and host.name not in self._silent:
@@ -140,7 +142,7 @@ class Collector:
         pools_observe(host, message)
         self._silent.pop(host.name, None)
         self._applied.pop(host.name, None)
-        if host.lifecycle == Host.Lifecycle.ENROLLED and outcome.is_settled:
+        if outcome.is_settled:
             self._applied[host.name] = (digest, self.clock())
 
     def _power_told(self, message: dict[str, Any]) -> None:

@@ -354,3 +354,19 @@ def test_the_digest_is_blind_to_what_changes_every_time():
 
     assert observation_digest(first) == observation_digest(second)
     assert observation_digest(first) != observation_digest(second | {"workloads": [observed_vm()]})
+
+
+def test_a_host_that_is_not_enrolled_is_not_believed_about_workloads_and_pools():
+    """It may be a machine that is known by another name: then each of its workloads would seem to run twice."""
+    bench, host = Bench(), a_host("alpha")
+    twin = a_host("twin", lifecycle=Host.Lifecycle.ENROLLING)
+    vm, row = a_vm("web", host), observed_vm()
+    row["uuid"] = str(vm.pk)
+    pool = {"name": "local", "pool_id": "p1", "path": "/var/lib/libvirt/images", "capacity_gib": 10, "free_gib": 5}
+
+    bench.send(OBSERVED, observation(host, row, pools=[pool]))
+    bench.send(OBSERVED, observation(twin, row, pools=[pool]))
+
+    assert list(vm.sightings.values_list("host__name", flat=True)) == ["alpha"]
+    assert not twin.pool_mounts.exists()
+    assert Host.objects.get(name="twin").last_seen_at is not None
