@@ -7,7 +7,20 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 
 from hosts.admin_base import AuditedAdmin, ReadOnlyAdmin
-from hosts.models import AuditRecord, Bmc, Entry, Host, Lease, Operation, Plane, Pool, PoolMount, Rack, Site
+from hosts.models import (
+    AuditRecord,
+    Bmc,
+    BmcProposal,
+    Entry,
+    Host,
+    Lease,
+    Operation,
+    Plane,
+    Pool,
+    PoolMount,
+    Rack,
+    Site,
+)
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -64,6 +77,13 @@ class BmcAdmin(ReadOnlyAdmin):
 
     list_display = ("host", "url", "system", "username")
     fields = ("host", "url", "system", "username")
+
+
+@admin.register(BmcProposal)
+class BmcProposalAdmin(ReadOnlyAdmin):
+    list_display = ("operation", "url", "system", "username")
+    fields = ("operation", "url", "system", "username")
+    list_select_related = ("operation",)
 
 
 @admin.register(Plane)

@@ -14,6 +14,7 @@ from hosts.errors import NotFound
 from hosts.models import Host, Operation, Rack
 from hosts.rights import Right
 from hosts.schemas import (
+    BmcIn,
     EnrolIn,
     EnrolmentOut,
     HostOut,
@@ -22,6 +23,7 @@ from hosts.schemas import (
     OperationOut,
     OperationPage,
     RackOut,
+    RetryIn,
     operation_detail,
 )
 
@@ -61,8 +63,11 @@ def host_enrol(request: HttpRequest, payload: EnrolIn) -> Status[dict[str, Any]]
     rack = Rack.objects.filter(pk=values.pop("rack_id")).first()
     if rack is None:
         raise NotFound("There is no such rack. Make it first.")
-    enrolment = services.host_enrol(request.user, rack=rack, **values)
-    return Status(201, {"host": enrolment.host.pk, "token": enrolment.token, "operation": enrolment.operation.pk})
+    return Status(201, _told(services.host_enrol(request.user, rack=rack, **values)))
+
+
+def _told(enrolment: services.Enrolment) -> dict[str, Any]:
+    return {"host": enrolment.host.pk, "token": enrolment.token, "operation": enrolment.operation.pk}
 
 
 @router.get("/{uuid:uuid}", response=HostOut, auth=VIEW)
@@ -80,6 +85,17 @@ def host_edit(request: HttpRequest, uuid: UUID, payload: HostPatch) -> Host:
 def host_remove(request: HttpRequest, uuid: UUID) -> Status[None]:
     services.host_remove(request.user, host_found(uuid))
     return Status(204, None)
+
+
+@router.post("/{uuid:uuid}/retry", response={202: EnrolmentOut}, auth=ADMINISTER)
+def host_retry_enrolment(request: HttpRequest, uuid: UUID, payload: RetryIn) -> Status[dict[str, Any]]:
+    enrolment = services.host_retry_enrolment(request.user, host_found(uuid), **payload.dict())
+    return Status(202, _told(enrolment))
+
+
+@router.put("/{uuid:uuid}/bmc", response={202: OperationOut}, auth=ADMINISTER)
+def host_bmc_edit(request: HttpRequest, uuid: UUID, payload: BmcIn) -> Status[Operation]:
+    return Status(202, services.host_bmc_edit(request.user, host_found(uuid), **payload.dict()))
 
 
 @router.post("/{uuid:uuid}/power-on", response={202: OperationOut}, auth=OPERATE)

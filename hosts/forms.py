@@ -29,7 +29,52 @@ class StyledForm(forms.Form):
                 widget.attrs.setdefault("class", "form-control")
 
 
-class EnrolForm(StyledForm):
+def _bmc_password(hint: str) -> forms.CharField:
+    return forms.CharField(
+        label="BMC password",
+        max_length=200,
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=hint,
+    )
+
+
+class BmcForm(StyledForm):
+    """A host's controller; the stored password is never among the values."""
+
+    bmc_url = forms.CharField(label="BMC address", max_length=300, help_text="Redfish, for example https://10.0.0.7.")
+    bmc_system = forms.CharField(
+        label="BMC system", max_length=100, required=False, help_text="Only when the BMC serves several systems."
+    )
+    bmc_username = forms.CharField(label="BMC user", max_length=100, required=False)
+    bmc_password = _bmc_password("It is never shown again. Leave it empty to keep the stored one.")
+
+    @staticmethod
+    def values_of(host: Host) -> dict[str, str]:
+        """What is known of the host's BMC, but for the password."""
+        bmc = getattr(host, "bmc", None)
+        return {f"bmc_{name}": getattr(bmc, name) for name in ("url", "system", "username")} if bmc else {}
+
+
+class CorrectionForm(BmcForm):
+    """What may have been wrong when a host could not be enrolled."""
+
+    management_address = forms.GenericIPAddressField(
+        label="Management address", help_text="Other hosts reach it there for live migration."
+    )
+    bridge = forms.CharField(max_length=15, help_text="VMs attach to it. It is made when it is not there.")
+    bmc_url = forms.CharField(
+        label="BMC address", max_length=300, required=False, help_text="Leave empty if there is none."
+    )
+    new_token = forms.BooleanField(
+        label="Give its host plane a new token",
+        required=False,
+        help_text="Needed when the host plane was not started yet. The one before stops working.",
+    )
+
+
+class EnrolForm(BmcForm):
     name = forms.CharField(max_length=63, help_text="As it is known in your network, for example web-07.")
     rack = forms.ModelChoiceField(Rack.objects.select_related("site"))
     management_address = forms.GenericIPAddressField(
@@ -42,19 +87,11 @@ class EnrolForm(StyledForm):
     peak_watts = forms.FloatField(label="Watts at full load", min_value=0, max_value=20000, initial=300)
     bmc_url = forms.CharField(
         label="BMC address",
+        max_length=300,
         required=False,
         help_text="Redfish, for example https://10.0.0.7. Leave empty if there is none.",
     )
-    bmc_system = forms.CharField(
-        label="BMC system", required=False, help_text="Only when the BMC serves several systems."
-    )
-    bmc_username = forms.CharField(label="BMC user", required=False)
-    bmc_password = forms.CharField(
-        label="BMC password",
-        required=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Kept encrypted and never shown again.",
-    )
+    bmc_password = _bmc_password("Kept encrypted and never shown again.")
 
 
 class RackForm(StyledForm):

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from hosts.blobs import blob_keep, blob_path
 from hosts.credentials import password_decrypt
-from hosts.models import Bmc, Entry, Host, Operation, Plane
+from hosts.models import Bmc, BmcAddress, BmcProposal, Entry, Host, Operation, Plane
 from hosts.operations.journal import from_wire_name
 from hosts.operations.runner import plane_of
 from hosts.ranges import CHUNK_BYTES, file_answer
@@ -65,8 +65,7 @@ def secret(request: HttpRequest, plane: Plane, operation: UUID, step: str) -> Ht
     entry = _step_under_way(operation, step)
     if entry is None or not _is_addressed_to(entry, plane):
         return _no_such()
-    reference = entry.data.get("secret") or {}
-    bmc = Bmc.objects.filter(host=reference["host"]).first() if reference.get("kind") == "bmc" else None
+    bmc = _bmc_named(entry)
     if bmc is None:
         return _no_such()
     return JsonResponse({"secret": password_decrypt(bytes(bmc.password_encrypted))})
@@ -91,6 +90,16 @@ def _controller(bmc: Bmc) -> dict[str, str]:
         "username": bmc.username,
         "password": password_decrypt(bytes(bmc.password_encrypted)),
     }
+
+
+def _bmc_named(entry: Entry) -> BmcAddress | None:
+    """The BMC whose password the step may have."""
+    reference = entry.data.get("secret") or {}
+    if reference.get("kind") == "bmc":
+        return Bmc.objects.filter(host=reference["host"]).first()
+    if reference.get("kind") == "bmc_proposal":
+        return BmcProposal.objects.filter(operation=entry.operation_id).first()
+    return None
 
 
 @plane_view("GET", "HEAD", "PUT")

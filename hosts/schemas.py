@@ -80,6 +80,29 @@ class EnrolIn(Schema):
     bmc_password: str = Field("", max_length=200)
     idle_watts: float = 120
     peak_watts: float = 300
+    wait_s: float = Field(120, ge=1, le=3600)  # for its plane to come up
+
+
+class BmcIn(Schema):
+    """A BMC. Without `password` the stored one is kept, for the same address and user."""
+
+    url: str = Field(min_length=1, max_length=300)
+    system: str = Field("", max_length=100)
+    username: str = Field("", max_length=100)
+    password: str = Field("", max_length=200)
+
+
+class RetryIn(Schema):
+    """What to correct before a failed enrolment is tried again; what is left out stays as it is."""
+
+    management_address: str | None = Field(None, max_length=45)
+    bridge: str | None = Field(None, max_length=15)
+    bmc_url: str | None = Field(None, max_length=300)
+    bmc_system: str = Field("", max_length=100)
+    bmc_username: str = Field("", max_length=100)
+    bmc_password: str = Field("", max_length=200)
+    wait_s: float = Field(120, ge=1, le=3600)
+    new_token: bool = True
 
 
 class OperationOut(Schema):
@@ -111,7 +134,7 @@ class OperationDetailOut(OperationOut):
 
 
 class EnrolmentOut(Schema):
-    """`token` is for the host's plane; it is shown this once."""
+    """`token` is for the host's plane; it is shown this once, and empty when the plane keeps its own."""
 
     host: UUID
     token: str

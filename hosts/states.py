@@ -9,7 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 HostVerb = Literal[
-    "place", "power_on", "power_off", "maintenance_on", "maintenance_off", "edit", "remove", "retry_enrolment"
+    "place",
+    "power_on",
+    "power_off",
+    "maintenance_on",
+    "maintenance_off",
+    "edit",
+    "edit_bmc",
+    "remove",
+    "retry_enrolment",
 ]
 HOST_VERBS: tuple[HostVerb, ...] = (
     "place",
@@ -18,12 +26,13 @@ HOST_VERBS: tuple[HostVerb, ...] = (
     "maintenance_on",
     "maintenance_off",
     "edit",
+    "edit_bmc",
     "remove",
     "retry_enrolment",
     "drain",
 )
 SILENT_AFTER = timedelta(seconds=30)
-_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintenance_on", "maintenance_off", "drain")
+_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintenance_on", "maintenance_off", "drain", "edit_bmc")
 
 
 def is_silent(host: Any, now: datetime | None = None) -> bool:
@@ -114,6 +123,7 @@ _REASONS = {
     "maintenance_on": _maintenance_on,
     "maintenance_off": _maintenance_off,
     "edit": lambda _host, _now: None,
+    "edit_bmc": lambda _host, _now: None,
     "remove": _remove,
     "drain": _drain,
     "retry_enrolment": _retry_enrolment,

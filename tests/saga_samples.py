@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from hosts import services as host_services
 from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile
-from hosts.models import Host, Operation, Pool
+from hosts.models import Bmc, BmcProposal, Host, Operation, Pool
 from hosts.units import GIB
 from tests.factories import (
     SHARED_POOL,
@@ -194,6 +194,23 @@ def _enrol() -> Sample:
     return Sample(place.harness, enrolment.operation, is_done)
 
 
+def _edit_bmc() -> Sample:
+    place = place_make()
+    operation = host_services.host_bmc_edit(
+        place.user,
+        place.beta,
+        url="http://10.77.0.2:8000",
+        system="beta",
+        username="root",
+        password="hunter2-hunter2",
+    )
+
+    def is_done() -> bool:
+        return Bmc.objects.get(host=place.beta).username == "root" and not BmcProposal.objects.exists()
+
+    return Sample(place.harness, operation, is_done)
+
+
 def _power_off() -> Sample:
     place = place_make()
     operation = host_services.host_power_off(place.user, place.beta)
@@ -245,6 +262,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "migrate_vm": [_migrate(shared=True), _migrate(shared=False)],
     "relocate_container": [_relocate(image_in_registry=True), _relocate(image_in_registry=False)],
     "enrol_host": [_enrol],
+    "host_bmc_edit": [_edit_bmc],
     "host_power_off": [_power_off],
     "host_power_on": [_power_on],
     "host_maintenance_on": [_maintenance(on=True)],

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hosts.drivers.fake import FakeDataCenter
-from hosts.models import Entry, Host, Lease, Operation, Pool
+from hosts.models import Bmc, Entry, Host, Lease, Operation, Pool
 from hosts.operations import registry
 from hosts.operations.intervene import operation_retry_request
 from tests.hosts.operations.harness import Crash, Harness, Trouble
@@ -46,7 +46,8 @@ def rows() -> dict[str, Any]:
         h.name: (h.is_cordoned, h.is_in_maintenance, h.desired_power, h.machine_id)
         for h in Host.objects.order_by("name")
     }
-    return {"workloads": workloads, "hosts": hosts}
+    bmcs = {b.host.name: (b.url, b.system, b.username) for b in Bmc.objects.select_related("host").order_by("host")}
+    return {"workloads": workloads, "hosts": hosts, "bmcs": bmcs}
 
 
 def seen(world: FakeDataCenter, stays_changed: tuple[str, ...] = ()) -> dict[str, Any]:

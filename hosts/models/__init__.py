@@ -4,11 +4,13 @@ from hosts.models.operation import Entry, Lease, Operation
 from hosts.models.place import Rack, Site
 from hosts.models.plane import Plane
 from hosts.models.pool import Pool, PoolMount
-from hosts.models.power import Bmc
+from hosts.models.power import Bmc, BmcAddress, BmcProposal
 
 __all__ = [
     "AuditRecord",
     "Bmc",
+    "BmcAddress",
+    "BmcProposal",
     "Entry",
     "Host",
     "Lease",

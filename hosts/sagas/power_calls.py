@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hosts.errors import Refused
-from hosts.models import Bmc, Host
+from hosts.models import Bmc, BmcProposal, Host
 from hosts.operations.queues import site_queue
 from hosts.operations.saga import Context, EffectCall
 
@@ -15,10 +15,18 @@ def host_of(context: Context) -> Host:
     return Host.objects.select_related("rack__site").get(pk=context.parameters["host"])
 
 
-def power_call(context: Context, effect: str, step: str, *, timeout_s: float = 180, **arguments: Any) -> EffectCall:
-    """A call of a power effect; raises Refused when the host has no BMC."""
+def power_call(
+    context: Context,
+    effect: str,
+    step: str,
+    *,
+    proposal: BmcProposal | None = None,
+    timeout_s: float = 180,
+    **arguments: Any,
+) -> EffectCall:
+    """A call of a power effect, to the proposed BMC where one is given; raises Refused when there is none at all."""
     host = host_of(context)
-    bmc = Bmc.objects.filter(host=host).first()
+    bmc = proposal or Bmc.objects.filter(host=host).first()
     if bmc is None:
         raise Refused(f"{host.name} has no BMC, so its power cannot be switched from here.")
     address = {
@@ -34,5 +42,5 @@ def power_call(context: Context, effect: str, step: str, *, timeout_s: float = 1
         subject=("host", str(host.pk)),
         timeout_s=timeout_s,
         deadline_s=60,
-        secret={"kind": "bmc", "host": str(host.pk)},
+        secret={"kind": "bmc_proposal" if proposal else "bmc", "host": str(host.pk)},
     )

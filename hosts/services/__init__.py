@@ -4,6 +4,7 @@ Each function checks the user's rights, then the input, then the state, and rais
 sentence that says what to do. What touches a machine becomes an operation, which is returned at once.
 """
 
+from hosts.services.bmc import host_bmc_edit
 from hosts.services.doors import refuse_unless
 from hosts.services.enrolment import Enrolment, host_enrol, host_remove, host_retry_enrolment
 from hosts.services.hosts import host_edit, host_maintain, host_power_off, host_power_on
@@ -13,6 +14,7 @@ from hosts.services.planes import plane_of_token, plane_token_issue
 
 __all__ = [
     "Enrolment",
+    "host_bmc_edit",
     "host_edit",
     "host_enrol",
     "host_maintain",

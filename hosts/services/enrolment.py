@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import ProtectedError
 
 from hosts.audit import audit_write
-from hosts.credentials import password_encrypt
 from hosts.errors import Invalid, Refused
-from hosts.models import Bmc, Host, Operation, Plane, Rack
+from hosts.models import Host, Operation, Plane, Rack
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
+from hosts.services.bmc import bmc_set
 from hosts.services.doors import User, busy_with, name_check, refuse_if, refuse_unless
 from hosts.services.planes import plane_token_issue
 from hosts.states import why_not
@@ -22,7 +21,7 @@ from hosts.states import why_not
 
 @dataclass(frozen=True)
 class Enrolment:
-    """A host on its way in. `token` is for its plane and is shown this once."""
+    """A host on its way in. `token` is for its plane and is shown this once; empty when its plane keeps its own."""
 
     host: Host
     token: str
@@ -54,15 +53,11 @@ def host_enrol(
     watts_check(idle_watts, peak_watts)
     if Host.objects.filter(name=name).exists():
         raise Invalid(f"There is already a host {name}. Choose another name, or remove that one.", field="name")
-    if other := Host.objects.filter(management_address=management_address).first():
-        raise Invalid(
-            f"{management_address} is the address of {other.name}. Give this host its own.", field="management_address"
-        )
     with transaction.atomic():
         host = Host.objects.create(
             name=name,
             rack=rack,
-            management_address=management_address,
+            management_address=_address_check(management_address),
             bridge=bridge,
             idle_watts=idle_watts,
             peak_watts=peak_watts,
@@ -84,19 +79,36 @@ def host_retry_enrolment(
     bmc_username: str = "",
     bmc_password: str = "",
     wait_s: float = 120,
+    new_token: bool = True,
 ) -> Enrolment:
-    """Tries a failed enrolment again, with what is given in place of what was; the token is a new one."""
+    """Tries a failed enrolment again, with what is given in place of what was.
+
+    Without `new_token` its plane goes on with the one that it has. Raises Invalid as `host_enrol`.
+    """
     refuse_unless(user, "administer", host)
     refuse_if(why_not(host, "retry_enrolment", busy=busy_with("host", host.pk)))
     with transaction.atomic():
-        host.management_address = management_address or host.management_address
+        if management_address:
+            host.management_address = _address_check(management_address, besides=host)
         host.bridge = _bridge_check(bridge) if bridge else host.bridge
         host.lifecycle, host.lifecycle_reason = Host.Lifecycle.ENROLLING, ""
         host.save(update_fields=["management_address", "bridge", "lifecycle", "lifecycle_reason"])
         if bmc_url is not None:
             bmc_set(host, url=bmc_url, system=bmc_system, username=bmc_username, password=bmc_password)
-        token = plane_token_issue(user, of=host)
+        token = plane_token_issue(user, of=host) if new_token else ""
         operation = _enrol(user, host, wait_s)
+        audit_write(
+            user,
+            "host_retry_enrolment",
+            "host",
+            host.pk,
+            host.name,
+            operation_id=operation.pk,
+            management_address=host.management_address,
+            bridge=host.bridge,
+            bmc_url=bmc_url,
+            bmc_username=bmc_username,
+        )
     return Enrolment(host, token, operation)
 
 
@@ -121,20 +133,6 @@ def host_remove(user: User, host: Host) -> None:
     publish_change("host", host_id, "removed")
 
 
-def bmc_set(host: Host, *, url: str, system: str, username: str, password: str) -> None:
-    """Makes the host's BMC what is given; an empty URL takes it away, an empty password keeps the old one."""
-    if not url:
-        Bmc.objects.filter(host=host).delete()
-        return
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise Invalid("The BMC's address is a URL such as https://10.0.0.7. Correct it.", field="bmc_url")
-    values: dict[str, Any] = {"url": url, "system": system, "username": username}
-    if password:
-        values["password_encrypted"] = password_encrypt(password)
-    Bmc.objects.update_or_create(host=host, defaults=values)
-
-
 def watts_check(idle_watts: float, peak_watts: float) -> None:
     """Raises Invalid unless 0 <= idle <= peak <= 100,000."""
     if not 0 <= idle_watts <= peak_watts <= 100_000:
@@ -142,6 +140,21 @@ def watts_check(idle_watts: float, peak_watts: float) -> None:
             "The watts at full load must be at least those when idle, and neither may be negative.",
             field="peak_watts",
         )
+
+
+def _address_check(address: str, besides: Host | None = None) -> str:
+    """The address as it is kept; raises Invalid for one that is none, or another host's."""
+    try:
+        address = str(ipaddress.ip_address(address.strip()))
+    except ValueError as error:
+        raise Invalid(
+            "The management address is an IPv4 or IPv6 address, such as 10.0.0.7. Correct it.",
+            field="management_address",
+        ) from error
+    others = Host.objects.filter(management_address=address)
+    if other := (others.exclude(pk=besides.pk) if besides else others).first():
+        raise Invalid(f"{address} is the address of {other.name}. Give this host its own.", field="management_address")
+    return address
 
 
 def _bridge_check(bridge: str) -> str:

@@ -10,8 +10,9 @@ from hosts.audit import audit_write
 from hosts.models import Host, Operation
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
+from hosts.services.bmc import bmc_set
 from hosts.services.doors import User, busy_with, refuse_if, refuse_unless
-from hosts.services.enrolment import bmc_set, watts_check
+from hosts.services.enrolment import watts_check
 from hosts.states import why_not
 
 
@@ -43,7 +44,10 @@ def host_edit(
     bmc_username: str = "",
     bmc_password: str = "",
 ) -> Host:
-    """Changes the power model, and the BMC where `bmc_url` is given (empty: there is none)."""
+    """Changes the power model, and the BMC where `bmc_url` is given (empty: there is none).
+
+    That BMC is not tried: it is for a lab, which gives its own. People use `host_bmc_edit`.
+    """
     refuse_unless(user, "administer", host)
     host.idle_watts = host.idle_watts if idle_watts is None else idle_watts
     host.peak_watts = host.peak_watts if peak_watts is None else peak_watts

@@ -134,7 +134,7 @@ def whole(value: float | None) -> str:
 def spoken(word: str) -> str:
     """A name of ours as words: "create_vm" is "create VM"."""
     words = str(word).replace("_", " ").replace(".", " ").split()
-    return " ".join("VM" if word == "vm" else word for word in words)
+    return " ".join(word.upper() if word in ("vm", "bmc") else word for word in words)
 
 
 @register.filter

@@ -16,8 +16,8 @@ from hosts.access import may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
-from hosts.forms import EnrolForm, PowerModelForm, RackForm, add_error
-from hosts.models import Host, Rack
+from hosts.forms import BmcForm, CorrectionForm, EnrolForm, PowerModelForm, RackForm, add_error
+from hosts.models import Host, Plane, Rack
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from hosts.states import why_not
@@ -110,7 +110,7 @@ def retry_button(request: HttpRequest, host: Host) -> Button | None:
         return None
     reason = why_not(host, "retry_enrolment") if may(request.user, "administer", host) else NOT_AN_ADMINISTRATOR
     url = reverse("host-retry", args=[host.pk])
-    return Button("retry", "Try the enrolment again", url, reason, "btn-primary", "operation")
+    return Button("retry", "Correct it and try again", url, reason, "btn-primary", "operation")
 
 
 def remove_button(request: HttpRequest, host: Host) -> Button:
@@ -184,12 +184,42 @@ _VERBS = {
 }
 
 
-@action("administer")
+@form_page("administer")
 def host_retry(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Begins a failed enrolment again and shows the new token."""
-    host = get_object_or_404(Host, pk=uuid)
-    enrolment = done_or_said(request, lambda: services.host_retry_enrolment(request.user, host))
-    return redirect("host", uuid=host.pk) if enrolment is None else _token_shown(request, enrolment)
+    """What may have been wrong with a failed enrolment, to be corrected; then it begins again."""
+    host = get_object_or_404(Host.objects.select_related("bmc", "rack__site"), pk=uuid)
+    values = {"management_address": host.management_address, "bridge": host.bridge, **BmcForm.values_of(host)}
+    was_let_in = Plane.objects.filter(kind="host", name=host.name).exclude(last_used_at=None).exists()
+    form = CorrectionForm(request.POST or None, initial=values | {"new_token": not was_let_in})
+    if request.method == "POST" and form.is_valid():
+        try:
+            enrolment = services.host_retry_enrolment(request.user, host, **form.cleaned_data)
+        except StowageError as error:
+            add_error(form, error)
+            host.refresh_from_db()
+        else:
+            return (
+                _token_shown(request, enrolment) if enrolment.token else redirect("operation", enrolment.operation.pk)
+            )
+    context = {"form": form, "host": host, "refused": why_not(host, "retry_enrolment")}
+    return render(request, "hosts/retry.html", context, status=422 if form.errors else 200)
+
+
+@form_page("administer")
+def host_bmc(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """The host's BMC, to be changed; what is entered is tried before it is kept."""
+    host = get_object_or_404(Host.objects.select_related("bmc", "rack__site"), pk=uuid)
+    form = BmcForm(request.POST or None, initial=BmcForm.values_of(host))
+    if request.method == "POST" and form.is_valid():
+        values = {name.removeprefix("bmc_"): value for name, value in form.cleaned_data.items()}
+        try:
+            operation = services.host_bmc_edit(request.user, host, **values)
+        except StowageError as error:
+            add_error(form, error)
+        else:
+            return redirect("operation", uuid=operation.pk)
+    context = {"form": form, "host": host, "refused": why_not(host, "edit_bmc", busy=busy_with("host", host.pk))}
+    return render(request, "hosts/bmc.html", context, status=422 if form.errors else 200)
 
 
 @action("administer")

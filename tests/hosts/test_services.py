@@ -72,6 +72,22 @@ def test_an_address_that_is_taken_is_refused_naming_its_owner():
         enrol()
 
 
+@pytest.mark.parametrize("address", ["", "web-07", "10.0.0", "10.0.0.7; reboot", "10.0.0.7/24"])
+def test_an_address_that_is_none_is_refused_at_its_field(address):
+    with pytest.raises(Invalid, match="IPv4 or IPv6 address") as caught:
+        enrol(management_address=address)
+    assert caught.value.field == "management_address"
+    assert not Host.objects.exists()
+
+
+def test_the_bmc_of_another_host_is_refused_and_leaves_no_host():
+    other = host_make("web-01")
+
+    with pytest.raises(Invalid, match=r"BMC of web-01"):
+        enrol(bmc_url=other.bmc.url, bmc_system=other.bmc.system)
+    assert Host.objects.count() == 1
+
+
 @pytest.mark.parametrize("url", ["ftp://10.0.0.9", "10.0.0.9", "http://", "http://user:pw@10.0.0.9"])
 def test_a_bmc_address_that_is_no_plain_url_is_refused_and_leaves_no_host(url):
     with pytest.raises(Invalid) as caught:
