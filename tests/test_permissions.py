@@ -34,6 +34,7 @@ OTHER_DOORS = {
     "logout": "for whoever is logged in; by POST only",
     "password": "for whoever is logged in, and for their own password only",
     "plane-me": "a plane's token",
+    "plane-controllers": "a plane's token",
     "plane-secret": "a plane's token",
     "plane-image": "a plane's token",
     "plane-blob": "a plane's token",
