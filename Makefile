@@ -1,5 +1,5 @@
 # Stowage: `make up` runs it, `make test` proves it. README.md says more.
-.PHONY: up down setup test test-unit test-v2 check bench
+.PHONY: up down setup test test-unit test-v2 check bench bench-planner
 .DEFAULT_GOAL := help
 
 PYTHON := /usr/bin/python3
@@ -17,6 +17,7 @@ help:
 	@echo "make test        everything that is tested; make test-unit: the quick part, without root"
 	@echo "make check       format, lint, types, contracts, unit tests"
 	@echo "make bench       measures against the tools underneath"
+	@echo "make bench-planner  the planner against its bounds and peers (LINES=packing: one line, LARGE=1: everything, hours)"
 	@echo "make test-v2     the lab in a Debian guest with systemd, AppArmor and cgroup v2 (long)"
 
 up:
@@ -44,6 +45,11 @@ setup-unit:
 
 bench: setup
 	@exec $(OURS) -m pytest tests/benchmarks -m "" -s
+
+LINES ?=
+LARGE ?= 0
+bench-planner: setup
+	@exec $(OURS) -m tests.benchmarks.planner $(LINES) $(if $(filter 1,$(LARGE)),--large)
 
 test-v2:
 	@$(PREPARE) --lab --guest

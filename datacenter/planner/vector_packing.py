@@ -1,7 +1,8 @@
 """Fewest equal bins for items with several sizes each: the bare problem under consolidation.
 
 First every item is put, largest first, where its sizes point most along the room left, into a fixed number of
-bins, the fewest in which that works. Then one bin after the other is dissolved: its items wait in a pool and
+bins, the fewest in which that works. Where few items share a bin, `patterns` then looks for whole bins' contents
+that go together. Last, one bin after the other is dissolved: its items wait in a pool and
 are put in by ejecting one or two items that cost least, an item costing more the more often it was hard to
 place; in between, random swaps that fit keep the bins moving.
 
@@ -16,10 +17,12 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
+from .patterns import pack_by_patterns
 from .problem import Floats, Ints
 
 ROUND = 2_000  # ejections between two looks at `should_stop`
 PATIENCE = 150  # rounds spent on dissolving one bin
+FEW_TOGETHER, FEW_ITEMS = 6.0, 1_500  # items by bin, and items, up to which patterns are worth their time
 
 
 def pack(
@@ -40,6 +43,8 @@ def pack(
         raise ValueError("an item is larger than a bin")
     best = _fewest_filled(sizes)
     least = lower_bound(sizes)
+    if len(sizes) <= FEW_ITEMS and len(sizes) <= FEW_TOGETHER * least and best.max() >= least:
+        best, least = pack_by_patterns(sizes, best, least, max(1, patience // 20), should_stop, seed)
     for round_ in range(patience):
         bins = int(best.max()) + 1
         if bins <= least or should_stop():

@@ -3,67 +3,113 @@
 from __future__ import annotations
 
 import csv
+import os
 import tarfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from datacenter.planner.vector_packing import pack
 
 from .clusters import DATA
-from .measure import measured
+from .measure import Measured, measured
+from .report import row
 
-SECONDS = 3.0  # by instance; the issue allows 10
+CPU_S = float(os.environ.get("PACKING_CPU_S", "10"))  # by instance
+# From n = 120 on, every heuristic family is 3 to 17 % off in these (data/README.md).
+HARD = {"New class1", "New class4", "Panigrahy class6", "Panigrahy class7", "Panigrahy class9",
+        "Triplet classC", "Triplet classF"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Instance:
+    kind: str  # family and class
+    name: str
+    needs: np.ndarray
+    capacity: np.ndarray
+    optimum: int
+    bound: int
+    best_heuristic: int
 
 
 def run(large: bool = False) -> bool:
-    """Prints a line per family and class; True when the sum over all is within 1.01 of the optima.
+    """A row for each class with known optima and one for all; True when every class is within its goal.
 
-    One instance of each class, size and dimension is tried, or with `large` all ten; where no optimum is known,
-    none.
+    One instance of each class, number of items and dimension is tried, or with `large` all; where no optimum is
+    known, none.
     """
-    folder = DATA / "vbp"
+    pack(np.full((3, 3), 0.5), np.ones(3))  # compiles, or loads what was compiled
+    pack(np.random.default_rng(1).uniform(0.2, 0.6, (12, 2)), np.ones(2), patience=1)
+    tried = defaultdict(list)
+    for instance in instances(large):
+        tried[instance.kind].append((instance, _solved(instance)))
+    good = True
+    for kind, results in sorted(tried.items()):
+        good &= _printed(kind, results, 1.02 if kind in HARD else None)
+    return _printed("all classes", [result for results in tried.values() for result in results], 1.01) and good
+
+
+def _solved(instance: Instance) -> Measured[np.ndarray]:
+    end = time.process_time() + CPU_S
+    return measured(lambda: pack(instance.needs, instance.capacity, lambda: time.process_time() > end, 10**6))
+
+
+def _printed(kind: str, results: list[tuple[Instance, Measured[np.ndarray]]], goal: float | None) -> bool:
+    bins = sum(int(result.answer.max()) + 1 for _, result in results)
+    optimum, bound, heuristic = (
+        sum(getattr(instance, name) for instance, _ in results) for name in ("optimum", "bound", "best_heuristic")
+    )
+    cost = Measured(
+        None,
+        sum(result.cpu_s for _, result in results),
+        sum(result.wall_s for _, result in results),
+        max(result.peak_mib for _, result in results),
+    )
+    return row(
+        "packing",
+        f"{kind}, {len(results)} instances",
+        f"{bound} (opt {optimum})",
+        f"{bins} bins",
+        f"best heuristic {heuristic}",
+        f"{bins / optimum:.4f} ({heuristic / optimum:.4f})",
+        cost,
+        sum(violations(instance, result.answer) for instance, result in results),
+        None if goal is None else bins <= goal * optimum,
+    )
+
+
+def violations(instance: Instance, bins: np.ndarray) -> int:
+    """Items left out and bins over their capacity, from the plain input."""
+    if len(bins) != len(instance.needs):
+        return len(instance.needs)
+    loads = [instance.needs[bins == number].sum(axis=0) for number in np.unique(bins)]
+    return int((bins < 0).sum()) + sum(bool((load > instance.capacity * (1 + 1e-9) + 1e-6).any()) for load in loads)
+
+
+def instances(large: bool) -> Iterator[Instance]:
+    """Those whose optimum is known; the first of each class, size and dimension unless `large`."""
     known: dict[tuple[str, str], dict[str, str]] = {}
     for family in ("New", "Panigrahy", "Triplet"):
-        rows = csv.DictReader((folder / f"{family}_known.tsv").read_text().splitlines(), delimiter="\t")
-        known |= {(family, row["instance_name"]): row for row in rows}
-    ours: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    pack(np.full((3, 3), 0.5), np.ones(3))  # compiles, or loads what was compiled
-    cost = 0.0
-    with tarfile.open(folder / "instances.tar.xz") as archive:
+        rows = csv.DictReader((DATA / "vbp" / f"{family}_known.tsv").read_text().splitlines(), delimiter="\t")
+        known |= {(family, line["instance_name"]): line for line in rows}
+    seen = set()
+    with tarfile.open(DATA / "vbp" / "instances.tar.xz") as archive:
         for member in archive:
             name = member.name.split("/")[-1].removesuffix(".vbp")
-            family = member.name.lstrip("./").split("_")[0]
-            file = archive.extractfile(member) if member.isfile() else None
-            row = known.get((family, name))
-            if file is None or row is None or int(row["OPT"]) < 0 or not (large or name.endswith("_0")):
+            family = member.name.removeprefix("./").split("_")[0]
+            line = known.get((family, name))
+            file = archive.extractfile(member) if member.isfile() and line else None
+            if file is None or line is None or int(line["OPT"]) < 0:
                 continue
-            needs, capacity = read(file.read().decode())
-            deadline = time.perf_counter() + SECONDS
-            result = measured(
-                lambda n=needs, c=capacity, end=deadline: pack(n, c, lambda: time.perf_counter() > end, 10**6)
-            )
-            cost += result.cpu_s
-            assert all(
-                (needs[result.answer == bin_].sum(axis=0) <= capacity + 1e-6).all() for bin_ in set(result.answer)
-            )
-            line = ours[f"{family} {name.split('_')[0]}"]
-            line[0] += int(result.answer.max()) + 1
-            line[1] += int(row["OPT"])
-            line[2] += int(row["best_overall"])
-            line[3] += 1
-    total = np.sum(list(ours.values()), axis=0)
-    for name, (bins, best, peer, count) in sorted(ours.items()):
-        print(
-            f"packing {name}: {bins} bins, optimum {best}, best heuristic {peer}: {bins / best:.4f} "
-            f"({peer / best:.4f}), {count} instances"
-        )
-    print(
-        f"packing all: {total[0]} bins, {total[0] / total[1]:.4f} x optima "
-        f"(heuristics {total[2] / total[1]:.4f}), {cost:.0f} CPU s"
-    )
-    return bool(total[0] <= 1.01 * total[1])
+            sort = (family, *name.split("_")[:3])
+            if large or sort not in seen:
+                seen.add(sort)
+                needs, capacity = read(file.read().decode())
+                figures = (int(line[column]) for column in ("OPT", "LB", "best_overall"))
+                yield Instance(f"{family} {name.split('_')[0]}", name, needs, capacity, *figures)
 
 
 def read(text: str) -> tuple[np.ndarray, np.ndarray]:
