@@ -16,7 +16,7 @@ help:
 	@echo "make down        stop it from another terminal; PURGE=1 removes its data too"
 	@echo "make test        everything that is tested; make test-unit: the quick part, without root"
 	@echo "make check       format, lint, types, contracts, unit tests"
-	@echo "make bench       measures against the tools underneath"
+	@echo "make bench       measures against the tools underneath (as root: with a lab of its own)"
 	@echo "make bench-planner  the planner against its bounds and peers (LINES=packing: one line, LARGE=1: everything, hours)"
 	@echo "make test-v2     the lab in a Debian guest with systemd, AppArmor and cgroup v2 (long)"
 
@@ -44,12 +44,13 @@ setup-unit:
 	@$(PREPARE) --no-packages
 
 bench: setup
-	@exec $(OURS) -m pytest tests/benchmarks -m "" -s
+	@exec $(OURS) -m tests.benchmarks
 
 LINES ?=
 LARGE ?= 0
+# One thread, so that a time is that of one core in every run.
 bench-planner: setup
-	@exec $(OURS) -m tests.benchmarks.planner $(LINES) $(if $(filter 1,$(LARGE)),--large)
+	@exec env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(OURS) -m tests.benchmarks.planner $(LINES) $(if $(filter 1,$(LARGE)),--large)
 
 test-v2:
 	@$(PREPARE) --lab --guest

@@ -23,7 +23,6 @@ def main(asked: list[str]) -> int:
             "STOWAGE_DATA_DIR": data_dir,
             "SECRET_KEY": "benchmarks-only",
             "CREDENTIALS_KEY": "YmVuY2htYXJrcy1vbmx5LWJlbmNobWFya3Mtb25seSE=",
-            "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
         }
         import django
         from django.core.management import call_command

@@ -76,7 +76,7 @@ def measure(client: Client, address: str) -> tuple[int, int, float, float]:
 def main() -> None:
     logging.getLogger("datacenter.metrics.live").setLevel(logging.ERROR)  # there is no Redis here
     data_center_make()
-    client = Client()
+    client = Client(SERVER_NAME="localhost")
     client.force_login(get_user_model().objects.create_superuser("bench", password="bench-only-password"))
     alive = measure(client, "/workloads/")
     Host.objects.filter(name="host-07").update(last_seen_at=timezone.now() - timedelta(hours=1))
