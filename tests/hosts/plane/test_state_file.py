@@ -57,6 +57,13 @@ def test_young_reports_are_left_to_their_lane(tmp_path: Path) -> None:
     assert len(state.reports_unsent(older_than_s=3)) == 1
 
 
+def test_a_generation_seen_before_is_accepted_again_and_an_older_one_is_not(state: StateFile) -> None:
+    assert state.generation_accept("vm-1", 5)
+    assert state.generation_accept("vm-1", 5)
+    assert not state.generation_accept("vm-1", 4)
+    assert state.generation_highest("vm-1") == 5
+
+
 def test_pruning_forgets_old_sent_steps_and_keeps_unsent_ones_and_generations(tmp_path: Path) -> None:
     now = [100.0]
     state = StateFile(tmp_path / "state", clock=lambda: now[0], durable=False)
