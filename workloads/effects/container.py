@@ -103,6 +103,16 @@ def container_image_ensure(context: PlaneContext, arguments: Data, progress: Pro
         return {"image_id": driver.image_id(reference), "how": "archive" if archive else "pulled"}
 
 
+@effect("container.create_with_image", lane="long", brings_work=True)
+def container_create_with_image(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Both in one step, as nothing is decided between them. Undo: container.remove; the image stays."""
+    spec = ContainerSpec.from_data(arguments["spec"])
+    wanted = {"image": spec.image, "archive": arguments.get("archive")}
+    image = container_image_ensure(context, wanted, progress)
+    progress.update("")
+    return image | {"engine_id": containers(context).create(spec)}
+
+
 @effect("container.image_export", lane="long", is_exclusive=False)
 def container_image_export(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     """On the source: saves an image that no registry or archive has, and sends it to the control plane.

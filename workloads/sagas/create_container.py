@@ -1,4 +1,4 @@
-"""Create a container: its image, the container, its start. The row was made when the operation began."""
+"""Create a container: the container with its image, its start. The row was made when the operation began."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def _spec(context: Context) -> dict[str, Any]:
     }
 
 
-def _image(context: Context) -> EffectCall:
-    reference = context.parameters["spec"]["image"]
+def _create(context: Context) -> EffectCall:
+    spec = _spec(context)
     return long_call(
         context,
-        "container.image_ensure",
-        timeout_s=IMAGE_TIMEOUT_S,
-        image=reference,
-        archive=archive_of(reference),
+        "container.create_with_image",
+        timeout_s=IMAGE_TIMEOUT_S + 60,
+        spec=spec,
+        archive=archive_of(spec["image"]),
     )
 
 
@@ -66,10 +66,9 @@ CREATE_CONTAINER = register(
         "create_container",
         "create container",
         (
-            Step("image", effect=_image),  # images stay; the engine shares their layers
             Step(
-                "create",
-                effect=lambda context: short_call(context, "container.create", timeout_s=60, spec=_spec(context)),
+                "create",  # with its image, which stays; the engine shares its layers
+                effect=_create,
                 undo_effect=lambda context: short_call(
                     context, "container.remove", operation=str(context.operation.pk)
                 ),

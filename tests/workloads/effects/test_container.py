@@ -14,8 +14,7 @@ REFERENCE = "busybox:latest"
 
 
 def create(planes: Planes, host: str = "host-1", **changes: Any) -> None:
-    planes.run(host, "container.image_ensure", image=REFERENCE, archive=None)
-    planes.run(host, "container.create", spec=container_spec(**changes))
+    planes.run(host, "container.create_with_image", spec=container_spec(**changes), archive=None)
     planes.run(host, "container.start", uuid=UUID)
 
 
