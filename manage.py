@@ -16,7 +16,6 @@ EFFECT_MODULES = [
     "hosts.plane.power_effects",
     "workloads.effects.vm",
     "workloads.effects.container",
-    "workloads.effects.image",
 ]
 
 

@@ -22,7 +22,7 @@ from hosts.plane.config import config_read
 from hosts.plane.context import context_for_trial
 from hosts.plane.effects import effects_load, execute
 
-EFFECTS = ["workloads.effects.vm", "workloads.effects.container", "workloads.effects.image"]
+EFFECTS = ["workloads.effects.vm", "workloads.effects.container"]
 
 
 class FolderControl:

@@ -181,7 +181,7 @@ class Volumes(Protocol):
     """The files of VMs on one host."""
 
     def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
-        """Ensures the disk's file, a full copy of the image grown to size; whether this call made it."""
+        """Ensures the disk's file, a full copy of the cached image grown to size; whether this call made it."""
 
     def remove(self, path: str, vm_uuid: str) -> None:
         """Ensures that the disk is gone: deleted when Stowage made it, set aside when not."""
@@ -204,6 +204,9 @@ class Volumes(Protocol):
 
     def image_inspect(self, path: str, image_format: str) -> int:
         """The virtual size in bytes of an image that is safe to use; raises Refused when it is not one."""
+
+    def image_unpack(self, path: str, image_format: str, target: str, running: Running | None = None) -> None:
+        """Makes what the cache keeps from an inspected image: qcow2, uncompressed, so that a disk is a plain copy."""
 
 
 class Containers(Protocol):

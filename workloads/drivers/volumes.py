@@ -19,7 +19,7 @@ from pathlib import Path
 from hosts.errors import DriverError, Refused
 from hosts.units import GIB, gib_to_bytes
 from workloads.drivers.base import DescribedDisk, Running
-from workloads.drivers.images import QEMU_IMG, image_inspect
+from workloads.drivers.images import QEMU_IMG, image_inspect, qcow2_size_judged
 from workloads.drivers.specs import DiskSpec, ImageSource, path_check
 
 POOL_MARKER = ".stowage-pool"
@@ -57,10 +57,13 @@ class PoolVolumes:
 
     def image_path(self, source: ImageSource) -> str:
         # By checksum, so that an image changed under its uuid is another file and none is overwritten in use.
-        return f"{self._image_cache}/{source.image}-{source.sha256[:16]}.{source.format}"
+        return f"{self._image_cache}/{source.image}-{source.sha256[:16]}.unpacked.qcow2"
 
     def image_inspect(self, path: str, image_format: str) -> int:
         return image_inspect(path, image_format)
+
+    def image_unpack(self, path: str, image_format: str, target: str, running: Running | None = None) -> None:
+        _convert(path, image_format, target, "qcow2", running)
 
     def pool_of(self, path: str) -> tuple[str, str] | None:
         """Name and identity of the pool whose directory holds the file, if that is one of ours."""
@@ -83,8 +86,12 @@ class PoolVolumes:
             os.unlink(part)
         try:
             if image_path is not None and disk.image is not None:
-                _convert(image_path, disk.image.format, part, disk.format, running)
-                _run([QEMU_IMG, "resize", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+                if disk.format == "qcow2":
+                    _wait_for(["cp", "--reflink=auto", "--", image_path, part], running)
+                else:
+                    _convert(image_path, "qcow2", part, disk.format, running)
+                if size_bytes != qcow2_size_judged(image_path):
+                    _run([QEMU_IMG, "resize", "-q", "-f", disk.format, "--", part, str(size_bytes)])
             else:
                 _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", part, str(size_bytes)])
             os.chmod(part, 0o600)
@@ -170,7 +177,7 @@ class PoolVolumes:
                 " Choose a smaller disk or another pool."
             )
         if image_path is not None and disk.image is not None:
-            virtual_bytes = image_inspect(image_path, disk.image.format)
+            virtual_bytes = qcow2_size_judged(image_path)
             if virtual_bytes > size_bytes:
                 raise Refused(
                     f"The image needs a disk of at least {virtual_bytes / GIB:.2f} GiB, not {disk.size_gib:g} GiB."
@@ -207,21 +214,25 @@ def _refuse_locked(path: str) -> None:
 
 
 def _convert(source: str, source_format: str, target: str, target_format: str, running: Running | None) -> None:
-    """A full copy of the image; no chain leads back to it."""
-    command = [QEMU_IMG, "convert", "-f", source_format, "-O", target_format, "--", source, target]
+    """A full copy of the image, unpacked and without its snapshots; no chain leads back to it."""
+    _wait_for([QEMU_IMG, "convert", "-f", source_format, "-O", target_format, "--", source, target], running)
+
+
+def _wait_for(command: list[str], running: Running | None) -> None:
+    """Runs a command that makes a copy, and kills it when the step should stop."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
-            while process.poll() is None:
+            while process.returncode is None:
                 if running is not None:
                     running.check()
+                # Not wait(): with a timeout that looks only every 50 ms, and communicate() sees the end at once.
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(_POLL_S)
+                    _, error = process.communicate(timeout=_POLL_S)
         except BaseException:
             process.kill()
             raise
-        error = process.stderr.read().decode(errors="replace") if process.stderr else ""
     if process.returncode != 0:
-        raise DriverError("The image could not be copied into the disk.", error[:1000])
+        raise DriverError("The image could not be copied into the disk.", error.decode(errors="replace")[:1000])
 
 
 def _run(command: list[str]) -> None:

@@ -1,17 +1,14 @@
-"""Create a VM: its image, its volumes, its definition, its start. The row was made when the operation began."""
+"""Create a VM: its volumes with its image, its definition, its start. The row was made when the operation began."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hosts.operations.queues import host_long
 from hosts.operations.registry import register
-from hosts.operations.saga import Context, EffectCall, Saga, Step
+from hosts.operations.saga import Context, Saga, Step
 from workloads.models import Workload
 from workloads.sagas.calls import (
-    LONG_DEADLINE_S,
     generation_of,
-    host_name,
     long_call,
     record_observed,
     row_remove,
@@ -27,15 +24,6 @@ def _spec(context: Context) -> dict[str, Any]:
     }
 
 
-def _has_image(context: Context) -> bool:
-    return bool(context.parameters.get("image"))
-
-
-def _image(context: Context) -> EffectCall:
-    image = context.parameters["image"]
-    return EffectCall(host_long(host_name(context)), "image.ensure", image, timeout_s=1800, deadline_s=LONG_DEADLINE_S)
-
-
 def _record(context: Context) -> None:
     record_observed(
         context, Workload.State.RUNNING, desired=Workload.Desired.RUNNING, generation=generation_of(context)
@@ -47,10 +35,10 @@ CREATE_VM = register(
         "create_vm",
         "create VM",
         (
-            Step("image", effect=_image, when=_has_image),  # the host's cache stays; others use it too
+            # The first VM of an image on a host also waits for the image; it stays in the host's cache.
             Step(
                 "volumes",
-                effect=lambda context: long_call(context, "vm.volumes_ensure", timeout_s=900, spec=_spec(context)),
+                effect=lambda context: long_call(context, "vm.volumes_ensure", timeout_s=2700, spec=_spec(context)),
                 undo_effect=lambda context: long_call(context, "vm.volumes_remove", spec=_spec(context)),
             ),
             Step(

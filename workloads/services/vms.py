@@ -52,7 +52,6 @@ def vm_create(
     parameters = {
         "workload": str(vm.uuid),
         "host": str(host.pk),
-        "image": image_source(image) if image else None,
         "spec": _spec(vm, mount, image),
     }
     return operation_start(

@@ -32,7 +32,6 @@ effects_load(
         "workloads.effects.vm",
         "workloads.effects.migrate",
         "workloads.effects.container",
-        "workloads.effects.image",
     ]
 )
 Mode = Literal["before", "after", "refused", "reply lost", "silent"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import uuid
@@ -12,7 +13,7 @@ import pytest
 from hosts.errors import Invalid, Refused
 from hosts.units import GIB, MIB
 from workloads.drivers.base import DescribedDisk
-from workloads.drivers.images import image_inspect
+from workloads.drivers.images import image_inspect, qcow2_header_read
 from workloads.drivers.specs import DiskSpec, ImageSource
 from workloads.drivers.volumes import PoolVolumes
 
@@ -51,6 +52,11 @@ def described(pool: Path) -> DescribedDisk:
     return DescribedDisk("vda", f"{pool}/{UUID}-vda.qcow2", "qcow2", 64 * MIB, MIB)
 
 
+def compressed_clusters(path: str) -> int:
+    check = ["qemu-img", "check", "-f", "qcow2", "--output=json", path]
+    return int(json.loads(subprocess.run(check, capture_output=True, check=True).stdout).get("compressed-clusters", 0))
+
+
 def names(pool: Path) -> list[str]:
     return sorted(path.name for path in pool.iterdir() if path.name != ".stowage-pool")
 
@@ -64,6 +70,23 @@ def test_a_disk_is_a_full_copy_of_its_image_grown_to_size(volumes: PoolVolumes, 
     assert made
     assert image_inspect(path, "qcow2") == GIB
     assert "backing" not in info
+
+
+def test_an_unpacked_image_has_the_bytes_but_neither_snapshots_nor_compression(
+    volumes: PoolVolumes, tmp_path: Path, image: str
+) -> None:
+    packed, unpacked = str(tmp_path / "packed.qcow2"), str(tmp_path / "unpacked.qcow2")
+    subprocess.run(["qemu-img", "convert", "-c", "-O", "qcow2", image, packed], check=True)
+    subprocess.run(["qemu-img", "snapshot", "-c", "old", packed], check=True)
+
+    volumes.image_unpack(packed, "qcow2", unpacked)
+
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "read -P 7 0 1M", unpacked], check=True, capture_output=True)
+    with open(unpacked, "rb") as file:
+        header = qcow2_header_read(file)
+    assert header is not None and header.snapshots == 0
+    assert compressed_clusters(packed) > 0
+    assert compressed_clusters(unpacked) == 0
 
 
 def test_a_disk_that_is_there_is_left_alone(volumes: PoolVolumes, pool: Path) -> None:

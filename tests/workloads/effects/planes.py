@@ -16,7 +16,7 @@ from hosts.plane.context import context_for_trial
 from hosts.plane.effects import effects_load, execute
 from workloads.drivers.fake import FakeVolumes, fake_drivers
 
-effects_load(["workloads.effects.vm", "workloads.effects.container", "workloads.effects.image"])
+effects_load(["workloads.effects.vm", "workloads.effects.container"])
 
 UUID = str(uuid.UUID(int=21))
 OPERATION = str(uuid.UUID(int=22))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hosts.drivers.fake import FakeDisk, FakeDomain, FakeFile
-from hosts.errors import Invalid, NotFound, Refused, StowageError
+from hosts.errors import DriverError, Invalid, NotFound, Refused, StowageError
 from tests.workloads.effects.planes import LOCAL, OPERATION, UUID, Planes, vm_spec
 
 
@@ -54,6 +54,17 @@ def test_an_image_that_is_none_leaves_neither_a_file_nor_a_disk(planes: Planes) 
     planes.world.fail("volume.image_inspect", error=Refused("The file is not a qcow2 image."))
 
     with pytest.raises(Refused, match="not a qcow2 image"):
+        planes.run("host-1", "vm.volumes_ensure", spec=vm_spec())
+
+    cache = planes.contexts["host-1"].config.image_cache
+    assert planes.shared.files == {}
+    assert list(Path(cache).iterdir()) == []
+
+
+def test_an_image_that_cannot_be_unpacked_leaves_neither_a_file_nor_a_disk(planes: Planes) -> None:
+    planes.world.fail("volume.image_unpack", error=DriverError("The image could not be copied into the disk."))
+
+    with pytest.raises(DriverError, match="could not be copied"):
         planes.run("host-1", "vm.volumes_ensure", spec=vm_spec())
 
     cache = planes.contexts["host-1"].config.image_cache
