@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -28,12 +29,20 @@ class ApiPerson:
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """(status, JSON of the answer)."""
+        return self._answer(method, path, json=body)
+
+    def upload(self, path: str, fields: dict[str, str], file: Path) -> tuple[int, Any]:
+        """As `call`, for a form with a file."""
+        with file.open("rb") as opened:
+            return self._answer("POST", path, data=fields, files={"file": opened})
+
+    def _answer(self, method: str, path: str, **content: Any) -> tuple[int, Any]:
         answer = self._session.request(
             method,
             f"{self._stack.url}/api{path}",
-            json=body,
             headers={"X-CSRFToken": self._token, "Referer": self._stack.url},
             timeout=30,
+            **content,
         )
         return answer.status_code, answer.json() if answer.content else None
 
