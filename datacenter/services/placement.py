@@ -38,7 +38,9 @@ def host_for(need: Need) -> Host:
             else:
                 found.append((fullness(world, policy, host), host.id))
     if not found:
-        raise Refused(f"No host can take {workload.name} now. {_told(reasons)}")
+        raise Refused(
+            f"No host can take {workload.name} now. {_told(reasons)} Ask for less, wake a host, or make room on one."
+        )
     return Host.objects.get(pk=max(found)[1])
 
 

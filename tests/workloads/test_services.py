@@ -96,6 +96,26 @@ def test_a_disk_larger_than_the_pool_is_refused_naming_the_pool():
     assert nothing_was_left()
 
 
+def test_a_disk_larger_than_every_pool_is_refused_at_its_field_also_when_no_host_was_chosen():
+    for name, capacity_gib in (("alpha", 10), ("beta", 20)):
+        PoolMount.objects.filter(host=host_make(name)).update(capacity_gib=capacity_gib)
+
+    with pytest.raises(
+        Invalid, match=r"larger than the pool local of beta.* 20 GiB\. Ask for a smaller disk"
+    ) as caught:
+        create_vm(disk_gib=1000)
+    assert caught.value.field == "disk_gib"
+    assert nothing_was_left()
+
+
+def test_a_vm_without_any_pool_is_refused_saying_where_pools_are_declared():
+    PoolMount.objects.filter(host=host_make()).delete()
+
+    with pytest.raises(Invalid, match="Declare one"):
+        create_vm()
+    assert nothing_was_left()
+
+
 def test_a_disk_smaller_than_its_image_is_refused():
     host = host_make()
     image = image_make(virtual_size_bytes=2 * 1024**3)

@@ -90,6 +90,21 @@ def refuse_impossible(need: Need) -> None:
             f"{need.cpu_cores:g} CPU cores are more than any host has; the largest has {cpu_cores:g}. Ask for fewer.",
             field="cpu_cores",
         )
+    if need.disk_gib:
+        _refuse_disk_beyond_pools(need.disk_gib)
+
+
+def _refuse_disk_beyond_pools(disk_gib: float) -> None:
+    mounts = PoolMount.objects.filter(host__lifecycle=Host.Lifecycle.ENROLLED).select_related("pool", "host")
+    largest = mounts.order_by("-capacity_gib").first()
+    if largest is None:
+        raise Invalid("No host has a storage pool. Declare one in a host's hostd configuration.", field="host")
+    if disk_gib > largest.capacity_gib:
+        raise Invalid(
+            f"A disk of {disk_gib:g} GiB is larger than the pool {largest.pool.name} of {largest.host.name}, the"
+            f" largest there is, which has {largest.capacity_gib:g} GiB. Ask for a smaller disk.",
+            field="disk_gib",
+        )
 
 
 def pool_choose(host: Host, disk_gib: float) -> PoolMount:

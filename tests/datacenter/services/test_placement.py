@@ -44,7 +44,7 @@ def test_when_no_host_can_each_one_says_why():
 
     assert refusal.value.message == (
         "No host can take db now. alpha is closed to new workloads. beta has 963.2 MiB of memory left under the "
-        "policy, less than the 2,048.0 MiB that db needs."
+        "policy, less than the 2,048.0 MiB that db needs. Ask for less, wake a host, or make room on one."
     )
     assert alpha
 
