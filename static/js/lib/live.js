@@ -10,7 +10,6 @@ class Live extends EventTarget {
   #socket = null;
   #wait = FIRST_WAIT_MS;
   #sequence = 0;
-  #hasBeenOpen = false;
   #watched = new Map();
   #silence = null;
   #watchTimer = null;
@@ -53,8 +52,8 @@ class Live extends EventTarget {
       this.#sequence = 0;
       this.#setState("live");
       this.#tell();
-      if (this.#hasBeenOpen) this.#emit("again");
-      this.#hasBeenOpen = true;
+      // at the first opening too: what changed since the page was made rang no bell here
+      this.#emit("again");
       this.#listenForSilence();
     };
     socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
