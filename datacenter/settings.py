@@ -97,6 +97,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 REDIS_URL = env.url("REDIS_URL", "redis://127.0.0.1:6379/0", ("redis", "rediss", "unix"))
 # What a host plane is told: the same Redis by the address that it can reach.
 PLANE_BROKER_URL = env.url("PLANE_BROKER_URL", REDIS_URL, ("redis", "rediss", "amqp", "amqps"))
+# Each plane with a user of its own at the broker; for a Redis that lets us make users (ACL SETUSER).
+PLANE_BROKER_USERS = not TESTING and env.flag(
+    "PLANE_BROKER_USERS", default=PLANE_BROKER_URL.startswith("redis") and REDIS_URL.startswith("redis")
+)
 PLANE_URL = env.url("PLANE_URL", f"http://127.0.0.1:{STOWAGE_PORT}", ("http", "https"))
 CHANNEL_LAYERS: dict[str, dict[str, object]] = (
     {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 from uuid import UUID
 
-from django.conf import settings
+import redis
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.cache import never_cache
@@ -15,12 +16,15 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from hosts.blobs import blob_keep, blob_path
+from hosts.broker_users import broker_url_for
 from hosts.credentials import password_decrypt
 from hosts.models import Bmc, BmcAddress, BmcProposal, Entry, Host, Operation, Plane
 from hosts.operations.journal import from_wire_name
 from hosts.operations.runner import plane_of
 from hosts.ranges import CHUNK_BYTES, file_answer
 from hosts.services.planes import plane_of_token
+
+log = logging.getLogger(__name__)
 
 _SENT = (Entry.Kind.STARTED, Entry.Kind.UNDO_STARTED)
 _UNDER_WAY = (Operation.State.RUNNING, Operation.State.UNDOING)
@@ -56,7 +60,12 @@ def me(request: HttpRequest, plane: Plane) -> HttpResponse:
         if host is None:
             return _no_such()
         site = host.rack.site.name
-    return JsonResponse({"name": plane.name, "kind": plane.kind, "site": site, "broker_url": settings.PLANE_BROKER_URL})
+    try:
+        url = broker_url_for(plane)
+    except (redis.RedisError, OSError) as error:
+        log.warning("A plane cannot be let in, the broker does not answer: %s", error)
+        return JsonResponse({"error": "Unreachable", "message": "The broker does not answer."}, status=503)
+    return JsonResponse({"name": plane.name, "kind": plane.kind, "site": site, "broker_url": url})
 
 
 @plane_view("GET", "HEAD")

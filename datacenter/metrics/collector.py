@@ -25,7 +25,8 @@ from datacenter.metrics.live import Values, latest_write
 from datacenter.metrics.store import MetricsStore, Sample
 from hosts.errors import DriverError
 from hosts.inventory import SILENT_AFTER, host_lost, host_observe, is_lost, pools_observe, power_observe, reach_of
-from hosts.models import Host
+from hosts.models import Host, Plane
+from hosts.signing import is_signed
 from workloads.inventory import host_silent, workloads_observe
 from workloads.models import Workload
 
@@ -35,6 +36,7 @@ SAMPLES, OBSERVED, POWER = "stowage.samples", "stowage.observed", "stowage.power
 MESSAGE_BYTES_MOST = 4 * 1024 * 1024
 REAPPLY_AFTER_S = 60.0  # an unchanged observation is applied again this often: memory may have gone wrong
 KNOWN_FRESH_S = 5.0
+KEYS_FRESH_S, KEYS_AGAIN_S = 2.0, 0.2
 UNSENT_MOST = 200_000  # samples kept while the store is away; then the oldest go
 SAMPLE_OLDEST_S = 30 * 86400.0  # older ones lie outside the store's retention
 
@@ -45,6 +47,23 @@ class Nonsense(ValueError):
     """A message that cannot be meant."""
 
 
+class PlaneKeys:
+    """The signing keys of all planes, read anew every few seconds, and at once for a plane that is not known yet."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._keys: dict[tuple[str, str], str] = {}
+        self._read_at = float("-inf")
+
+    def key_of(self, kind: str, name: str) -> str | None:
+        age_s = self._clock() - self._read_at
+        if age_s > KEYS_FRESH_S or ((kind, name) not in self._keys and age_s > KEYS_AGAIN_S):
+            rows = Plane.objects.values_list("kind", "name", "token_sha256")
+            self._keys = {(kind, name): key for kind, name, key in rows}
+            self._read_at = self._clock()
+        return self._keys.get((kind, name))
+
+
 @dataclass
 class Collector:
     """Turns messages into rows, series and doorbells. Holds no connection that it can't make anew."""
@@ -53,6 +72,7 @@ class Collector:
     write_latest: Callable[[Values], None] = latest_write
     ring: Callable[[str, Values], None] = lambda host_uuid, values: None
     clock: Callable[[], float] = time.time
+    key_of: Callable[[str, str], str | None] = field(default_factory=lambda: PlaneKeys().key_of)
     unsent: list[Sample] = field(default_factory=list)
     dropped: int = 0
     _newest: dict[str, Values] = field(default_factory=dict)  # by host uuid, not told yet
@@ -68,7 +88,7 @@ class Collector:
         """Several messages, oldest first. Of a host's observations only the last is applied: each one is complete."""
         last: dict[str, dict[str, Any]] = {}
         for stream, fields in messages:
-            message = self._guarded(stream, partial(read, stream, fields))
+            message = self._guarded(stream, partial(read, stream, fields, self.key_of))
             if message is None:
                 continue
             if stream == SAMPLES:
@@ -202,14 +222,18 @@ class Collector:
             host_silent(host)
 
 
-def read(stream: str, fields: dict[bytes, bytes]) -> dict[str, Any]:
-    """The message as an object that names its host, or the site whose power it tells."""
+def read(stream: str, fields: dict[bytes, bytes], key_of: Callable[[str, str], str | None]) -> dict[str, Any]:
+    """The message as an object that names its host, or the site whose power it tells, and is signed by that plane."""
     raw = fields.get(b"data", b"")
     if len(raw) > MESSAGE_BYTES_MOST:
         raise Nonsense(f"{len(raw)} bytes are too many")
     message = json.loads(raw)
-    if not isinstance(message, dict) or not isinstance(message.get("site" if stream == POWER else "host"), str):
+    kind = "site" if stream == POWER else "host"
+    if not isinstance(message, dict) or not isinstance(message.get(kind), str):
         raise Nonsense("it does not say whose it is")
+    key = key_of(kind, message[kind])
+    if key is None or not is_signed(key, raw, fields.get(b"signature", b"").decode()):
+        raise Nonsense(f"the plane of {kind} {message[kind]:.63} has not signed it")
     return message
 
 

@@ -90,6 +90,7 @@ class Engine:
             last is None
             or last.step != from_wire_name(progress["step"])[0]
             or last.kind not in (Kind.STARTED, Kind.UNDO_STARTED)
+            or not is_from(progress, last.data["queue"])
         ):
             return False
         Operation.objects.filter(pk=progress["operation"], state__in=ACTIVE).update(
@@ -300,7 +301,7 @@ class Work:
             return False
         if round_number != state.round:
             return False
-        if report.get("plane") != plane_of(state.queue):
+        if not is_from(report, state.queue):
             log.warning("operation %s: a report of %s by %s", self.operation.pk, name, report.get("plane"))
             return False
         attempt = int(report["attempt"])
@@ -464,6 +465,11 @@ class Work:
         except Exception as error:  # the runner is the one place where everything is caught
             log.exception("operation %s: a step of %s broke", self.operation.pk, self._saga.name)
             raise StowageError("Stowage made a mistake here; its log has the details.", repr(error)) from error
+
+
+def is_from(report: dict[str, Any], queue: str) -> bool:
+    """Whether the report is of the plane that the queue's commands go to."""
+    return report.get("plane") == plane_of(queue) and queue.startswith(f"{report.get('plane_kind')}.")
 
 
 def plane_of(queue: str) -> str:

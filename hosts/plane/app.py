@@ -40,11 +40,22 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def make_app(broker_url: str) -> Celery:
-    """The app for consuming from, and sending to, the broker at `broker_url`.
+# Between a queue's name and a message's priority. Source: kombu.transport.redis.Channel.sep.
+QUEUE_SEPARATOR = "\x06\x16"
+
+
+def unacked_keys(plane: str) -> dict[str, str]:
+    """Where a plane's worker keeps what it has taken and not yet acknowledged: by default all share one place."""
+    return {f"{kind}_key": f"{kind}.{plane}" for kind in ("unacked", "unacked_index", "unacked_mutex")}
+
+
+def make_app(broker_url: str, plane: str = "") -> Celery:
+    """The app for consuming from, and sending to, the broker at `broker_url`; `plane` is its user there.
 
     Without fixups: `DJANGO_SETTINGS_MODULE`, should the environment have it, is of no meaning here.
     """
     app = Celery("stowage.plane", broker=broker_url, fixups=set(), set_as_current=False)
     app.conf.update(SETTINGS)
+    if plane:
+        app.conf.broker_transport_options = SETTINGS["broker_transport_options"] | unacked_keys(plane)
     return app

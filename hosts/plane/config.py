@@ -52,6 +52,11 @@ class PlaneConfig:
         """The Celery queue of a lane: "short" and "long" of a host, "site" of a site."""
         return f"site.{self.name}" if self.kind == "site" else f"host.{self.name}.{lane}"
 
+    @property
+    def user(self) -> str:
+        """The plane's name at the broker."""
+        return f"{self.kind}.{self.name}"
+
     def lanes(self) -> tuple[str, ...]:
         return ("site",) if self.kind == "site" else ("short", "long")
 

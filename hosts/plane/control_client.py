@@ -14,6 +14,7 @@ import httpx
 
 from hosts.drivers.base import Controller
 from hosts.errors import Invalid, NotFound, Refused, Rejected, TimedOut, Unreachable
+from hosts.signing import signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,6 +151,11 @@ class ControlClient:
             raise Unreachable("The control plane cannot be reached.", repr(error)) from error
         _check(response)
         return response
+
+
+def key_read(path: str) -> str:
+    """The key that signs this plane's messages; raises as `token_read`."""
+    return signing_key(token_read(path))
 
 
 def token_read(path: str) -> str:

@@ -229,6 +229,7 @@ def _report(context: PlaneContext, command: Data, state: str, output: Data, erro
         "attempt": command["attempt"],
         "generation": command["generation"],
         "plane": context.config.name,
+        "plane_kind": context.config.kind,
         "state": state,
         "output": output,
         "error": error_to_data(error) if error else None,
@@ -262,6 +263,7 @@ def _progress_send(context: PlaneContext, command: Data, word: Data, attempt: in
             "direction": command["direction"],
             "attempt": max(attempt, command["attempt"]),
             "plane": context.config.name,
+            "plane_kind": context.config.kind,
         }
         | word
     )

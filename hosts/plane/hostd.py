@@ -16,7 +16,7 @@ import threading
 from hosts.errors import Invalid
 from hosts.plane.config import PlaneConfig, config_read
 from hosts.plane.context import Drivers, clock_of, state_open
-from hosts.plane.control_client import ControlClient, token_read
+from hosts.plane.control_client import ControlClient, key_read, token_read
 from hosts.plane.enrolment import Door, Welcome, clock_lead_note
 from hosts.plane.processes import die_with_parent
 from hosts.plane.state_file import StateFile
@@ -103,8 +103,9 @@ def _work(
     state, _, _ = state_open(config)
     over = threading.Event()
     moved = threading.Event()
+    resender = Resender(make_app(welcome.broker_url, config.user), state, lambda: key_read(config.token_file))
     threads = [
-        threading.Thread(target=Resender(make_app(welcome.broker_url), state).run, args=(over,), name="resender"),
+        threading.Thread(target=resender.run, args=(over,), name="resender"),
         threading.Thread(target=_ask_again, args=(config, door, welcome, over, moved), name="door"),
     ]
     if config.kind == "host":
@@ -133,7 +134,7 @@ def _power_threads(
     from hosts.plane.streams import POWER, Feed
 
     control = ControlClient(config.control_url, lambda: token_read(config.token_file))
-    feed = Feed(broker_url, POWER)
+    feed = Feed(broker_url, lambda: key_read(config.token_file), POWER)
     watch = PowerWatch(config.name, control.controllers, Drivers(config).bmc, feed.observation_put, clock_of(state))
     return [
         threading.Thread(target=feed.run, args=(over,), name="feed"),

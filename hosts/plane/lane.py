@@ -13,7 +13,7 @@ from hosts.plane import effects
 from hosts.plane.app import make_app
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import Drivers, PlaneContext, state_open
-from hosts.plane.control_client import ControlClient, token_read
+from hosts.plane.control_client import ControlClient, key_read, token_read
 from hosts.plane.reports import Publisher
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ THREADS = 4
 def lane_run(config: PlaneConfig, lane: str, broker_url: str, effect_modules: list[str]) -> int:
     """Works on the lane's queue until SIGTERM; gives the process's exit status. For the main thread alone."""
     effects.effects_load(effect_modules)
-    app = make_app(broker_url)
+    app = make_app(broker_url, config.user)
     state, locks, clock = state_open(config)
-    publisher = Publisher(app, state).start()
+    publisher = Publisher(app, state, lambda: key_read(config.token_file)).start()
     context = PlaneContext(
         config=config,
         state=state,

@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from hosts.errors import Refused
 from hosts.plane.app import PUBLISH_TIMEOUT_S
 from hosts.plane.state_file import StateFile
+from hosts.signing import canonical, signature_of
 
 log = logging.getLogger(__name__)
 
@@ -28,20 +31,27 @@ _SEND_ERRORS = (OperationalError, redis.RedisError, OSError)
 class Outlet:
     """A connection for sending task messages; every call is over within a few seconds, well or not."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, key: Callable[[], str]) -> None:
         self._app = app
+        self._key = key
         self._connection: Any = None
         self._was_down = False
 
-    def send(self, task: str, kwargs: dict[str, Any]) -> bool:
-        """Whether the message reached the broker."""
+    def send(self, task: str, name: str, data: dict[str, Any]) -> bool:
+        """Whether the data reached the broker, as the task's argument of that name and signed as this plane's."""
+        try:
+            signature = signature_of(self._key(), canonical(data))
+        except Refused as error:  # no token any more: this plane is nobody just now
+            self._note(error)
+            return False
         try:
             if self._connection is None:
                 self._connection = self._connect()
             self._app.send_task(
                 task,
-                kwargs=kwargs,
+                kwargs={name: data, "signature": signature},
                 queue=CONTROL_QUEUE,
+                declare=[],  # the queue is the control plane's; ours may only be dropped into it
                 producer=self._app.amqp.Producer(self._connection, auto_declare=False),
                 retry=False,
                 ignore_result=True,
@@ -82,8 +92,8 @@ class Outlet:
 class Publisher:
     """The `Sink` of a lane: takes reports and progress from any thread and sends them from one of its own."""
 
-    def __init__(self, app: Celery, state: StateFile) -> None:
-        self._outlet = Outlet(app)
+    def __init__(self, app: Celery, state: StateFile, key: Callable[[], str]) -> None:
+        self._outlet = Outlet(app, key)
         self._state = state
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -127,19 +137,21 @@ class Publisher:
             self._reports.clear()
         # Reports first: they are what the next step waits for.
         for ticket, report in reports:
-            if not self._outlet.send("hosts.effect_reported", {"report": report}):
+            if not self._outlet.send("hosts.effect_reported", "report", report):
                 return  # the resender has them all in the state file
             self._state.report_sent(ticket)
         for word in words:
-            if not self._outlet.send("hosts.effect_progress", {"progress": word}):
+            if not self._outlet.send("hosts.effect_progress", "progress", word):
                 return
 
 
 class Resender:
     """Sends the state file's unsent reports again, every few seconds, from a thread of hostd's own."""
 
-    def __init__(self, app: Celery, state: StateFile, *, after_s: float = RESEND_AFTER_S) -> None:
-        self._outlet = Outlet(app)
+    def __init__(
+        self, app: Celery, state: StateFile, key: Callable[[], str], *, after_s: float = RESEND_AFTER_S
+    ) -> None:
+        self._outlet = Outlet(app, key)
         self._state = state
         self._after_s = after_s
 
@@ -147,7 +159,7 @@ class Resender:
         """How many went; stops at the first that does not."""
         count = 0
         for unsent in self._state.reports_unsent(older_than_s=self._after_s):
-            if not self._outlet.send("hosts.effect_reported", {"report": unsent.report}):
+            if not self._outlet.send("hosts.effect_reported", "report", unsent.report):
                 break
             self._state.report_sent(unsent.ticket)
             count += 1

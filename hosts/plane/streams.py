@@ -6,11 +6,15 @@ import json
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from hosts.errors import Refused
+from hosts.signing import signature_of
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +28,14 @@ TIMEOUT_S = 3.0
 
 
 class Feed:
-    """Takes samples and observations from any thread; `run` sends them from one of its own.
+    """Takes samples and observations from any thread; `run` sends them, signed, from one of its own.
 
     Of the observations only the newest waits: each is the whole truth. Samples carry their own time, so all of
     them do, up to an hour's.
     """
 
-    def __init__(self, url: str, observed_stream: str = OBSERVED) -> None:
+    def __init__(self, url: str, key: Callable[[], str], observed_stream: str = OBSERVED) -> None:
+        self._key = key
         self._observed_stream = observed_stream
         self._redis = redis.Redis.from_url(
             url,
@@ -77,9 +82,9 @@ class Feed:
             self._flush_observation()
             while self._flush_one_sample():
                 pass
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, Refused) as error:
             if not self._was_down:
-                log.warning("Redis cannot be reached; samples are kept: %s", error)
+                log.warning("Samples cannot be sent and are kept: %s", error)
             self._was_down = True
             return False
         if self._was_down:
@@ -109,4 +114,6 @@ class Feed:
         return True
 
     def _add(self, stream: str, data: dict[str, Any], kept: int) -> None:
-        self._redis.xadd(stream, {"data": json.dumps(data)}, maxlen=kept, approximate=True)
+        raw = json.dumps(data).encode()
+        fields = {"data": raw, "signature": signature_of(self._key(), raw)}
+        self._redis.xadd(stream, fields, maxlen=kept, approximate=True)

@@ -12,6 +12,7 @@ from hosts.drivers.base import Watch
 from hosts.errors import StowageError, Unreachable
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import Drivers, clock_of
+from hosts.plane.control_client import key_read
 from hosts.plane.half import DEBOUNCE_S, Half, HalfDriver
 from hosts.plane.machine import capacity, disk_used_gib, machine_find
 from hosts.plane.observer import Observer
@@ -43,7 +44,7 @@ class HostWatch:
         self._config = config
         self._drivers = drivers or Drivers(config)
         self._interval_s = interval_s
-        self._feed = feed or Feed(broker_url)
+        self._feed = feed or Feed(broker_url, lambda: key_read(config.token_file))
         self._observe_at: float | None = None
         self._wake = threading.Condition()
         clock = clock_of(state)

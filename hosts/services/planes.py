@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import logging
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,6 +13,9 @@ from hosts.audit import audit_write
 from hosts.credentials import token_hash, token_new
 from hosts.models import Host, Plane, Site
 from hosts.services.doors import User, refuse_unless
+from hosts.signing import canonical, is_signed
+
+log = logging.getLogger(__name__)
 
 
 @transaction.atomic
@@ -24,6 +29,16 @@ def plane_token_issue(user: User, *, of: Host | Site) -> str:
     )
     audit_write(user, "token_issue", "plane", plane.pk, str(plane))
     return token
+
+
+def plane_said(message: dict[str, Any], signature: str) -> bool:
+    """Whether the plane that the message names has signed it; whoever else wrote it is logged and not heard."""
+    kind, name = str(message.get("plane_kind")), str(message.get("plane"))
+    plane = Plane.objects.filter(kind=kind, name=name).first()
+    if plane is not None and is_signed(plane.token_sha256, canonical(message), str(signature)):
+        return True
+    log.warning("A message in the name of the %s plane %.63r is not signed by it and was dropped.", kind[:4], name)
+    return False
 
 
 def plane_of_token(token: str) -> Plane | None:

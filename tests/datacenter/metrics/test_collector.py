@@ -12,11 +12,13 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from datacenter.metrics import collector as module
-from datacenter.metrics.collector import OBSERVED, POWER, SAMPLES, Collector, observation_digest
+from datacenter.metrics.collector import OBSERVED, POWER, SAMPLES, Collector, PlaneKeys, observation_digest
 from datacenter.metrics.store import Sample
 from hosts.errors import Unreachable
 from hosts.models import AuditRecord, Host, Lease, Operation
-from tests.datacenter.world import a_host, a_vm, observation, observed_vm
+from hosts.services.planes import plane_token_issue
+from hosts.signing import signature_of, signing_key
+from tests.datacenter.world import a_host, a_user, a_vm, observation, observed_vm
 from workloads.models import Workload
 
 pytestmark = pytest.mark.django_db
@@ -56,12 +58,23 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.collector = Collector(
-            self.store, write_latest=self.latest.update, ring=lambda host, _: self.rung.append(host), clock=self.clock
+            self.store,
+            write_latest=self.latest.update,
+            ring=lambda host, _: self.rung.append(host),
+            clock=self.clock,
+            key_of=lambda kind, name: f"key of {kind} {name}",
         )
 
     def send(self, stream: str, *messages: Any) -> None:
-        self.collector.handle_all([(stream, {b"data": json.dumps(message).encode()}) for message in messages])
+        self.collector.handle_all([(stream, signed(stream, json.dumps(message).encode())) for message in messages])
         self.collector.flush()
+
+
+def signed(stream: str, raw: bytes, name: str = "") -> dict[bytes, bytes]:
+    """The fields as the plane sends them that the message names (`name` where it cannot be read)."""
+    kind = "site" if stream == POWER else "host"
+    key = f"key of {kind} {name or json.loads(raw)[kind]}"
+    return {b"data": raw, b"signature": signature_of(key, raw).encode()}
 
 
 def sample_round(host: Host, *workloads: Workload, **fields: Any) -> dict[str, Any]:
@@ -176,10 +189,38 @@ def test_samples_wait_while_the_store_is_away_and_the_oldest_go_first(monkeypatc
 def test_nonsense_is_dropped_and_the_next_message_handled(stream: str, raw: bytes):
     bench, host = Bench(), a_host("alpha")
 
-    bench.collector.handle_all([(stream, {b"data": raw}), (stream, {}), (stream, {b"other": raw})])
+    name = "berlin" if stream == POWER else "alpha"
+    bench.collector.handle_all([(stream, signed(stream, raw, name)), (stream, {}), (stream, {b"other": raw})])
     bench.send(SAMPLES, sample_round(host))
 
     assert bench.store.written
+
+
+@pytest.mark.parametrize("signature", [None, b"", b"0" * 64, b"\xff"])
+def test_a_message_that_its_plane_has_not_signed_is_dropped(signature: bytes | None):
+    bench, host = Bench(), a_host("alpha")
+    raw = json.dumps(sample_round(host)).encode()
+    fields = {b"data": raw} | ({b"signature": signature} if signature is not None else {})
+
+    bench.collector.handle_all([(SAMPLES, fields), (SAMPLES, signed(SAMPLES, raw, "beta"))])
+    bench.collector.flush()
+
+    assert not bench.store.written
+
+
+def test_a_planes_key_is_the_hash_of_its_newest_token():
+    host, clock = a_host("alpha"), Clock()
+    keys = PlaneKeys(clock)
+    assert keys.key_of("host", "alpha") is None
+
+    clock.now += 1
+    old = plane_token_issue(a_user("administrator"), of=host)
+    assert keys.key_of("host", "alpha") == signing_key(old)
+
+    clock.now += 3
+    new = plane_token_issue(a_user("administrator"), of=host)
+    assert keys.key_of("host", "alpha") == signing_key(new)
+    assert keys.key_of("site", "alpha") is None
 
 
 def test_of_many_observations_of_a_host_only_the_last_is_applied():

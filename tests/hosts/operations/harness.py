@@ -273,6 +273,7 @@ class Harness:
                 {key: command[key] for key in keys}
                 | {
                     "plane": context.config.name,
+                    "plane_kind": context.config.kind,
                     "state": state,
                     "output": output,
                     "error": error_to_data(error) if error else None,

@@ -130,6 +130,7 @@ def test_a_report_by_another_plane_is_not_believed(saga, harness):
     report = next(message[1] for message in harness.messages if message[0] == "report")
 
     assert not harness.engine().report_accept(report | {"plane": "mallory"})
+    assert not harness.engine().report_accept(report | {"plane_kind": "site"})
 
 
 def test_a_failure_of_an_older_attempt_is_not_believed(saga, harness):
@@ -165,7 +166,9 @@ def test_a_heartbeat_keeps_a_command_from_being_sent_again(saga, harness):
     command = harness.messages.popleft()[2]
     harness.now += timedelta(seconds=14)
     progress = {key: command[key] for key in ("operation", "step", "direction", "attempt")}
-    assert harness.engine().progress_accept(progress | {"plane": "alpha", "percent": 40.0, "text": "half", "data": {}})
+    word = progress | {"plane": "alpha", "plane_kind": "host", "percent": 40.0, "text": "half", "data": {}}
+    assert not harness.engine().progress_accept(word | {"plane": "mallory"})
+    assert harness.engine().progress_accept(word)
     harness.now += timedelta(seconds=10)
     harness.engine().sweep()
 

@@ -86,6 +86,7 @@ def test_a_finished_effect_is_reported_with_its_output(context: PlaneContext, si
         "attempt": 1,
         "generation": 1,
         "plane": "alpha",
+        "plane_kind": "host",
         "state": "done",
         "output": {"runs": 1},
         "error": None,

@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from hosts.broker_users import url_with_user, user_ensure
+from hosts.models import Plane
 from hosts.plane.app import make_app
+from hosts.signing import signing_key
 from tests.hosts.plane.commands import command
 from tests.hosts.plane.control_peer import ControlPeer
 from tests.hosts.plane.redis_peer import RedisPeer
 
+LIMIT_S = 50.0  # on a machine that does other work too; the suite's own limit for a test is a little more
 ROOT = Path(__file__).resolve().parents[3]
 # kombu itself takes a class from django.utils where Django happens to be installed; no more than that.
 HEAVY = (
@@ -58,9 +63,15 @@ class HostdBench:
         self.process: subprocess.Popen[bytes] | None = None
 
     def enrol(self, kind: str = "host", name: str = "alpha") -> None:
-        me = {"name": name, "kind": kind, "site": "lab", "broker_url": self.redis.url}
-        self.control.planes["tok"] = me
+        self.plane = Plane(kind=kind, name=name, token_sha256=signing_key("tok"))
+        self.let_in()
+        url = url_with_user(self.redis.url, self.plane)
+        self.control.planes["tok"] = {"name": name, "kind": kind, "site": "lab", "broker_url": url}
         (self.folder / "token").write_text("tok\n")
+
+    def let_in(self) -> None:
+        """The broker knows the plane's user, as the control plane sees to; a Redis that starts anew has forgotten."""
+        user_ensure(self.redis.client, self.plane)
 
     def start(self, *options: str) -> None:
         effects = "hosts.plane.host_effects,tests.hosts.plane.slow_effects"
@@ -112,7 +123,15 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostdBench]:
     redis_peer.kill()
 
 
-def wait_for(is_so: Callable[[], Any], seconds: float = 20.0) -> Any:
+def is_alive(pid: int) -> bool:
+    """Whether the process still does anything; one that only waits to be buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(is_so: Callable[[], Any], seconds: float = LIMIT_S) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := is_so():
@@ -124,7 +143,7 @@ def wait_for(is_so: Callable[[], Any], seconds: float = 20.0) -> Any:
 def test_both_lanes_report_and_the_parent_samples_and_observes(working: HostdBench) -> None:
     for lane in ("short", "long"):
         working.send(lane, "host.ping")
-        report = working.redis.report_next(20)
+        report = working.redis.report_next(LIMIT_S)
         assert report is not None and report["state"] == "done"
 
     observed = wait_for(lambda: working.redis.client.xrevrange("stowage.observed", count=1))
@@ -154,7 +173,7 @@ def test_a_killed_lane_comes_back_and_the_step_runs_again_when_sent_again(workin
     wait_for(lambda: working.said("lane long ended with -9") and working.said("lane short ended with -9"))
     working.send("long", "test.slow", operation="killed", attempt=2, arguments={"seconds": 0})
 
-    report = working.redis.report_next(20)
+    report = working.redis.report_next(LIMIT_S)
     assert report is not None and (report["state"], report["attempt"]) == ("done", 2)
 
 
@@ -165,9 +184,46 @@ def test_a_report_made_while_redis_was_down_arrives_when_it_is_back(working: Hos
     working.redis.kill()
     wait_for(lambda: working.said("reports are kept"))
     working.redis.start()
+    assert working.redis.client.acl_users() == ["default"], "the broker has forgotten everybody"
+    working.let_in()
 
-    report = working.redis.report_next(20)
+    report = working.redis.report_next(LIMIT_S)
     assert report is not None and report["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("GET", "host.beta.short"),
+        ("BRPOP", "host.beta.short", 1),
+        ("LPUSH", "host.beta.short", "forged"),
+        ("LRANGE", "control", 0, -1),
+        ("RPOP", "control"),
+        ("XREVRANGE", "stowage.observed", "+", "-"),
+        ("XREAD", "STREAMS", "stowage.samples", "0"),
+        ("XADD", "stowage.power", "*", "data", "forged"),
+        ("SADD", "_kombu.binding.control", "forged"),
+        ("HGETALL", "unacked"),
+        ("HGET", "stowage.latest", "host:x"),
+        ("EVAL", "return redis.call('GET', 'host.beta.short')", 0),
+        ("KEYS", "*"),
+        ("FLUSHALL",),
+        ("CONFIG", "GET", "*"),
+        ("ACL", "LIST"),
+        ("CLIENT", "LIST"),
+        ("PUBLISH", "asgi", "forged"),
+        ("SHUTDOWN",),
+    ],
+    ids=lambda command: " ".join(str(word) for word in command[:2]),
+)
+def test_a_plane_reaches_nothing_at_the_broker_but_its_own(working: HostdBench, command: tuple[object, ...]) -> None:
+    """attacks.md S35: what a host that was taken over would try with its plane's password."""
+    thief = redis.Redis.from_url(url_with_user(working.redis.url, working.plane), socket_timeout=5)
+
+    with pytest.raises(redis.ResponseError, match=r"permission|can't access"):
+        thief.execute_command(*command)
+
+    assert working.redis.client.ping()
 
 
 def test_a_plane_waits_until_it_is_enrolled_and_its_lanes_die_with_it(bench: HostdBench) -> None:
@@ -181,7 +237,7 @@ def test_a_plane_waits_until_it_is_enrolled_and_its_lanes_die_with_it(bench: Hos
     bench.process.kill()
     bench.process.wait()
 
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 5)
+    wait_for(lambda: not any(is_alive(pid) for pid in children))
 
 
 def test_a_site_plane_works_on_its_one_queue_until_it_is_told_to_stop(bench: HostdBench) -> None:
@@ -191,7 +247,7 @@ def test_a_site_plane_works_on_its_one_queue_until_it_is_told_to_stop(bench: Hos
     sent = command("host.ping", subject=None, deadline_at=now + 30, sent_at=now)
     bench.app.send_task("hosts.effect", kwargs={"command": sent}, queue="site.lab")
 
-    report = bench.redis.report_next(20)
+    report = bench.redis.report_next(LIMIT_S)
     assert report is not None and report["plane"] == "lab"
     children = bench.children()
     assert len(children) == 1 and bench.process is not None

@@ -3,15 +3,21 @@ from __future__ import annotations
 import json
 
 from hosts.plane.streams import OBSERVED, SAMPLES, WAITING_SAMPLES, Feed
+from hosts.signing import is_signed, signing_key
 from tests.hosts.plane.redis_peer import RedisPeer
+
+KEY = signing_key("token")
 
 
 def entries(peer: RedisPeer, stream: str) -> list[dict[str, object]]:
-    return [json.loads(fields[b"data"]) for _, fields in peer.client.xrange(stream)]
+    """What lies in the stream; each entry is signed."""
+    found = [fields for _, fields in peer.client.xrange(stream)]
+    assert all(is_signed(KEY, fields[b"data"], fields[b"signature"].decode()) for fields in found)
+    return [json.loads(fields[b"data"]) for fields in found]
 
 
 def test_samples_wait_while_redis_is_away_and_come_later_in_order(redis_peer: RedisPeer) -> None:
-    feed = Feed(redis_peer.url)
+    feed = Feed(redis_peer.url, lambda: KEY)
     redis_peer.kill()
     for at in (1.0, 2.0, 3.0):
         feed.sample_put({"at": at})
@@ -25,7 +31,7 @@ def test_samples_wait_while_redis_is_away_and_come_later_in_order(redis_peer: Re
 
 
 def test_of_the_observations_only_the_newest_waits(redis_peer: RedisPeer) -> None:
-    feed = Feed(redis_peer.url)
+    feed = Feed(redis_peer.url, lambda: KEY)
     for sequence in (1, 2, 3):
         feed.observation_put({"sequence": sequence})
 
@@ -35,7 +41,7 @@ def test_of_the_observations_only_the_newest_waits(redis_peer: RedisPeer) -> Non
 
 
 def test_an_hour_of_samples_is_all_that_waits() -> None:
-    feed = Feed("redis://127.0.0.1:1/0")
+    feed = Feed("redis://127.0.0.1:1/0", lambda: KEY)
     for at in range(WAITING_SAMPLES + 10):
         feed.sample_put({"at": at})
 
