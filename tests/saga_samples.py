@@ -171,7 +171,6 @@ def _relocate(*, image_in_registry: bool) -> Callable[[], Sample]:
 def _enrol() -> Sample:
     place = place_make()
     place.world.host_add("gamma", bridges=set())
-    place.harness.plane_add("gamma")
     place.harness.answers = {
         "host.discover": {"gamma": FACTS},
         "host.probe_accelerator": {"gamma": {"accelerator": "tcg", "sentence": "No KVM here.", "seconds": 1}},

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from django.db import transaction
 
 from hosts.drivers.fake import FakeDataCenter
 from hosts.models import Bmc, Entry, Host, Lease, Operation, Pool
@@ -15,7 +16,7 @@ from hosts.operations import registry
 from hosts.operations.intervene import operation_retry_request
 from tests.hosts.operations.harness import Crash, Harness, Trouble
 from tests.saga_samples import SAMPLES, Sample
-from workloads.models import Image, Workload
+from workloads.models import Workload
 
 State = Operation.State
 ALWAYS = 10**6
@@ -117,12 +118,11 @@ def never_twice(world: FakeDataCenter) -> Callable[[], None]:
 class Trial:
     """A sample with the state before it, of which a failed operation must leave nothing changed."""
 
+    nothing_yet: ClassVar[str]  # the savepoint before the test's first trial
+
     def __init__(self, make: Callable[[], Sample]) -> None:
-        Operation.objects.all().delete()
-        Workload.objects.all().delete()
-        Host.objects.all().delete()
-        Pool.objects.all().delete()
-        Image.objects.all().delete()
+        # Back to nothing: a test makes one trial after another.
+        transaction.savepoint_rollback(self.nothing_yet)
         self.sample = make()
         self.sample.harness.watch = never_twice(self.sample.world)
         self.world_before = seen(self.sample.world, self.sample.stays_changed)
@@ -137,6 +137,11 @@ class Trial:
         told = [(t.step, t.mode, t.direction) for t in troubles]
         assert not wrong, f"{operation.kind} after {told}: {operation.state} “{operation.message}”: {wrong}"
         return operation.state
+
+
+@pytest.fixture(autouse=True)
+def each_trial_begins_with_nothing(db) -> None:
+    Trial.nothing_yet = transaction.savepoint()
 
 
 @functools.cache
@@ -319,7 +324,7 @@ def test_two_workers_at_once_do_no_more_than_one(make):
 
 def test_a_planted_leftover_is_found():
     trial = Trial(SAMPLES["create_vm"][0])
-    volumes = trial.sample.harness.contexts["host.alpha"].drivers.get("volumes", lambda _: None)
+    volumes = trial.sample.harness.plane("host.alpha").drivers.get("volumes", lambda _: None)
     volumes.remove = lambda disk, vm_uuid: None
 
     with pytest.raises(AssertionError, match=r"left something on a host|belongs to nobody"):
@@ -328,7 +333,7 @@ def test_a_planted_leftover_is_found():
 
 def test_a_planted_second_copy_is_found():
     trial = Trial(SAMPLES["migrate_vm"][0])
-    machines = trial.sample.harness.contexts["host.beta"].drivers.get("machines", lambda _: None)
+    machines = trial.sample.harness.plane("host.beta").drivers.get("machines", lambda _: None)
     source = trial.sample.world.hosts["alpha"]
     kept = dict(source.domains)
     resume = machines.resume

@@ -35,7 +35,6 @@ effects_load(
     ]
 )
 Mode = Literal["before", "after", "refused", "reply lost", "silent"]
-SITE = "lab"
 SWEEPS_MOST = 400
 
 
@@ -133,24 +132,31 @@ class Harness:
     answers: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # effect: plane: output
     effects: list[tuple[str, str, str]] = field(default_factory=list)  # (plane, effect, direction) as executed
     watch: Callable[[], None] = lambda: None
-    contexts: dict[str, PlaneContext] = field(default_factory=dict)
+    _planes: dict[str, PlaneContext] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         # goes with the harness: each saga's trials make hundreds
         self._temporary = tempfile.TemporaryDirectory(prefix="stowage-harness-", ignore_cleanup_errors=True)
         self._folder = Path(self._temporary.name)
-        for name in self.world.hosts:
-            self.plane_add(name)
-        config = PlaneConfig(name=SITE, kind="site", site=SITE, state_dir=str(self._folder / "site"))
-        drivers = fake_drivers(self.world, next(iter(self.world.hosts)))
-        self.contexts[f"site.{SITE}"] = self._context(SITE, config, {"bmc": drivers["bmc"]})
 
-    def plane_add(self, name: str) -> None:
+    def plane(self, key: str) -> PlaneContext:
+        """The plane "host.NAME" or "site.NAME", made when it is first asked for: most trials need one or two."""
+        if key not in self._planes:
+            kind, _, name = key.partition(".")
+            self._planes[key] = self._site_plane(name) if kind == "site" else self._host_plane(name)
+        return self._planes[key]
+
+    def _site_plane(self, name: str) -> PlaneContext:
+        config = PlaneConfig(name=name, kind="site", site=name, state_dir=str(self._folder / "site"))
+        drivers = fake_drivers(self.world, next(iter(self.world.hosts)))
+        return self._context(name, config, {"bmc": drivers["bmc"]})
+
+    def _host_plane(self, name: str) -> PlaneContext:
         config = PlaneConfig(name=name, state_dir=str(self._folder / name), image_cache=str(self._folder / "cache"))
         volumes = HarnessVolumes(self.world, name)
         volumes.cache = self._folder / name / "images"
         drivers = fake_drivers(self.world, name) | {"volumes": volumes, "netlink": FakeLinks(self.world, name)}
-        self.contexts[f"host.{name}"] = self._context(name, config, drivers)
+        return self._context(name, config, drivers)
 
     def _context(self, name: str, config: PlaneConfig, drivers: dict[str, object]) -> PlaneContext:
         context = context_for_trial(
@@ -224,7 +230,7 @@ class Harness:
                 abort(self._plane(rest[0]), rest[1])
 
     def _plane(self, queue: str) -> PlaneContext:
-        return self.contexts[f"{queue.partition('.')[0]}.{plane_of(queue)}"]
+        return self.plane(f"{queue.partition('.')[0]}.{plane_of(queue)}")
 
     def _execute(self, queue: str, command: dict[str, Any]) -> None:
         context = self._plane(queue)

@@ -139,7 +139,7 @@ def test_a_failure_of_an_older_attempt_is_not_believed(saga, harness):
     command = harness.messages.popleft()[2]
     harness.now += timedelta(seconds=20)
     harness.engine().sweep()
-    harness._report(harness.contexts["host.alpha"], command, "failed", {}, Refused("stale"))
+    harness._report(harness.plane("host.alpha"), command, "failed", {}, Refused("stale"))
 
     assert not harness.engine().report_accept(harness.messages.pop()[1])
 

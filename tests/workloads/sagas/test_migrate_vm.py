@@ -103,7 +103,7 @@ def test_a_destination_that_never_answers_leaves_the_move_to_a_person_who_may_re
 
 def test_a_move_that_is_not_over_yet_is_asked_about_again_under_another_step_key(place: Place):
     vm = vm_in(place)
-    machines = place.harness.contexts["host.beta"].drivers.get("machines", lambda _: None)
+    machines = place.harness.plane("host.beta").drivers.get("machines", lambda _: None)
     locate, calls = machines.locate, []
 
     def still_migrating(uuid: str):
