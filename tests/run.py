@@ -20,6 +20,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
+# Unit tests share nothing, so each core runs a part of them; more than four spend their time on starting.
+ON_EVERY_CORE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 
 # part -> (its commands, the seconds after which it has failed)
 PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
@@ -27,7 +29,7 @@ PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
     "lint": ([(str(BIN / "ruff"), "check", "."), (str(BIN / "ruff"), "format", "--check", ".")], 120),
     "types": ([(str(BIN / "mypy"),)], 600),
     "migrations": ([(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")], 120),
-    "unit": ([(*PYTEST, "-m", "not lab and not browser", "--timeout=60")], 600),
+    "unit": ([(*PYTEST, "-m", "not lab and not browser", "--timeout=60", *ON_EVERY_CORE)], 600),
     # One run for both: the lab is started once.
     "lab": ([(*PYTEST, "-m", "lab or browser", "-rs", "--timeout=900")], 2400),
 }
