@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 
 from hosts.drivers.fake import FakeDataCenter
-from hosts.models import Bmc, Entry, Host, Lease, Operation, Pool
+from hosts.models import Bmc, Entry, Host, Lease, Operation
 from hosts.operations import registry
 from hosts.operations.intervene import operation_retry_request
 from tests.hosts.operations.harness import Crash, Harness, Trouble
