@@ -20,7 +20,7 @@ from hosts.broker_users import broker_url_for
 from hosts.credentials import password_decrypt
 from hosts.models import Bmc, BmcAddress, BmcProposal, Entry, Host, Operation, Plane
 from hosts.operations.journal import from_wire_name
-from hosts.operations.runner import plane_of
+from hosts.operations.queues import plane_of
 from hosts.ranges import CHUNK_BYTES, file_answer
 from hosts.services.planes import plane_of_token
 

@@ -12,8 +12,8 @@ from hosts.models import Entry, Operation
 from hosts.operations import registry
 from hosts.operations.journal import append, fold
 from hosts.operations.lease import lease_release
-from hosts.operations.runner import is_past_return
 from hosts.operations.transport import transport_default
+from hosts.operations.work import is_past_return
 from hosts.publish import publish_change
 
 State = Operation.State

@@ -72,18 +72,23 @@ class Fold:
     def step(self, name: str) -> StepFold:
         return self.steps.setdefault(name, StepFold())
 
+    def add(self, entry: Entry) -> None:
+        """The next line of the journal."""
+        self.count += 1
+        if entry.kind == Kind.NOTED:
+            _fold_note(self, entry)
+        else:
+            _fold_step(self.step(entry.step), entry)
+
     def outputs(self) -> dict[str, dict[str, Any]]:
         return {name: step.output for name, step in self.steps.items() if step.output}
 
 
 def fold(entries: list[Entry]) -> Fold:
     """The state that the entries add up to, in their order."""
-    result = Fold(count=len(entries))
+    result = Fold()
     for entry in entries:
-        if entry.kind == Kind.NOTED:
-            _fold_note(result, entry)
-        else:
-            _fold_step(result.step(entry.step), entry)
+        result.add(entry)
     return result
 
 

@@ -16,3 +16,9 @@ def host_long(host_name: str) -> str:
 def site_queue(site_name: str) -> str:
     """The queue of a site's plane, which works while a host is off."""
     return f"site.{site_name}"
+
+
+def plane_of(queue: str) -> str:
+    """The name of the plane that listens to a queue: host.<name>.<lane>, site.<name>."""
+    kind, _, rest = queue.partition(".")
+    return rest.rpartition(".")[0] if kind == "host" else rest

@@ -18,7 +18,8 @@ from hosts.drivers.fake import FakeDataCenter, FakeFile
 from hosts.errors import Refused, Rejected, Unreachable, error_to_data
 from hosts.models import Operation
 from hosts.operations.journal import from_wire_name
-from hosts.operations.runner import ACTIVE, Engine, plane_of
+from hosts.operations.queues import plane_of
+from hosts.operations.runner import ACTIVE, Engine
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import PlaneContext, context_for_trial
 from hosts.plane.effects import abort, effects_load, execute
