@@ -238,6 +238,8 @@ class StateFile:
             self._local.connection = None
         if getattr(self._local, "connection", None) is None:
             connection = sqlite3.connect(self.path, timeout=20, isolation_level=None)
+            if not self._durable:
+                connection.execute("PRAGMA synchronous=OFF")
             connection.execute("PRAGMA journal_mode=WAL")
             self._local.connection = connection
             self._local.pid = os.getpid()
