@@ -1,0 +1,136 @@
+"""Every change over the API leaves a record: who, what, when, on what, and by which operation where there is one."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from datacenter.services.plans import plan_approve
+from hosts.models import AuditRecord, Host, Operation
+from tests.actors import client_of
+from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
+from tests.datacenter.world import a_site, a_user
+from tests.factories import container_make, host_make, image_make, rack_make, vm_make
+from tests.test_permissions import ROUTES
+
+pytestmark = pytest.mark.django_db
+Change = Callable[[], tuple[str, Any]]
+
+
+def on_host(verb: str, body: Any = None, **values: Any) -> Change:
+    """A call on a host that has these values."""
+    return lambda: (f"/api/hosts/{host_make(**values).pk}{verb}", body)
+
+
+def on_vm(verb: str, body: Any = None, **values: Any) -> Change:
+    return lambda: (f"/api/workloads/{vm_make(host_make(), **values).pk}{verb}", body)
+
+
+def on_operation(verb: str, state: str) -> Change:
+    def make() -> tuple[str, Any]:
+        vm = vm_make(host_make())
+        subject = {"subject_kind": "vm", "subject_id": str(vm.pk), "subject_name": vm.name}
+        operation = Operation.objects.create(kind="start_workload", state=state, **subject)
+        return f"/api/operations/{operation.pk}{verb}", None
+
+    return make
+
+
+def on_plan(verb: str, *, running: bool = False) -> Change:
+    def make() -> tuple[str, Any]:
+        a_sprawled_site()
+        plan = a_proposal()
+        if running:
+            plan_approve(a_user(), plan)
+        return f"/api/plans/{plan.pk}{verb}", None
+
+    return make
+
+
+def enrolment() -> tuple[str, Any]:
+    return "/api/hosts", {"name": "web-07", "rack_id": rack_make().pk, "management_address": "10.0.0.7"}
+
+
+def new_vm() -> tuple[str, Any]:
+    host = host_make()
+    return "/api/workloads/vms", {"name": "web-9", "image": str(image_make().pk), "disk_gib": 1, "host": str(host.pk)}
+
+
+def new_container() -> tuple[str, Any]:
+    host = host_make()
+    return "/api/workloads/containers", {"name": "cache-9", "image": "redis:7", "host": str(host.pk)}
+
+
+def move() -> tuple[str, Any]:
+    container, target = container_make(host_make()), host_make()
+    return f"/api/workloads/{container.pk}/move", {"target": str(target.pk)}
+
+
+def new_image() -> tuple[str, Any]:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("x"), io.BytesIO())
+    file = SimpleUploadedFile("a.tar", archive.getvalue())
+    return "/api/images", {"name": "a", "format": "engine-tar", "reference": "a:1", "file": file}
+
+
+def new_plan() -> tuple[str, Any]:
+    a_sprawled_site()
+    return "/api/plans", {"site": a_site().pk}
+
+
+UUID = "{uuidstr:uuid}"
+CHANGES: dict[str, Change] = {
+    "POST /api/hosts": enrolment,
+    f"PATCH /api/hosts/{UUID}": on_host("", {"idle_watts": 1}),
+    f"DELETE /api/hosts/{UUID}": on_host(""),
+    f"POST /api/hosts/{UUID}/retry": on_host("/retry", {}, lifecycle=Host.Lifecycle.FAILED),
+    f"PUT /api/hosts/{UUID}/bmc": on_host("/bmc", {"url": "http://10.0.0.9", "password": "new"}),
+    f"POST /api/hosts/{UUID}/power-on": on_host("/power-on", power="off", desired_power="off"),
+    f"POST /api/hosts/{UUID}/power-off": on_host("/power-off"),
+    f"POST /api/hosts/{UUID}/maintenance": on_host("/maintenance"),
+    f"POST /api/operations/{UUID}/cancel": on_operation("/cancel", "running"),
+    f"POST /api/operations/{UUID}/retry": on_operation("/retry", "stuck"),
+    f"POST /api/operations/{UUID}/close": on_operation("/close", "stuck"),
+    "POST /api/workloads/vms": new_vm,
+    "POST /api/workloads/containers": new_container,
+    f"POST /api/workloads/{UUID}/start": on_vm("/start", state="stopped"),
+    f"POST /api/workloads/{UUID}/stop": on_vm("/stop"),
+    f"POST /api/workloads/{UUID}/move": move,
+    f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
+    f"DELETE /api/workloads/{UUID}": on_vm("", state="stopped"),
+    "POST /api/images": new_image,
+    f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
+    "POST /api/plans": new_plan,
+    f"POST /api/plans/{UUID}/approve": on_plan("/approve"),
+    f"POST /api/plans/{UUID}/reject": on_plan("/reject"),
+    f"POST /api/plans/{UUID}/stop": on_plan("/stop", running=True),
+}
+
+
+def test_every_change_that_the_api_offers_is_tried_here():
+    assert set(CHANGES) == {str(route) for route in ROUTES if route.method != "GET"}
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_a_change_over_the_api_tells_who_what_and_by_which_operation(route: str):
+    address, body = CHANGES[route]()
+    client = client_of("administrator")
+    known = set(AuditRecord.objects.values_list("pk", flat=True)), set(Operation.objects.values_list("pk", flat=True))
+
+    method = getattr(client, route.split()[0].lower())
+    is_form = isinstance(body, dict) and "file" in body
+    response = method(address, body) if is_form else method(address, body, content_type="application/json")
+
+    assert response.status_code < 300, response.content
+    records = AuditRecord.objects.exclude(pk__in=known[0])
+    assert records
+    assert all(record.user_name.startswith("administrator") and record.verb for record in records)
+    assert all(record.thing_kind and record.thing_id and record.thing_name for record in records)
+    begun = set(Operation.objects.exclude(pk__in=known[1]).values_list("pk", flat=True))
+    assert begun <= {record.operation_id for record in records}
