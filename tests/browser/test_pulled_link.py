@@ -14,7 +14,7 @@ from tests.browser.test_main_job import log_in
 from tests.lab.cables import MANAGEMENT, SECOND, cable_pulled
 from tests.stack import Stack
 
-HOST = "lab-b2"
+HOST = "lab-a1"  # it is never freed, so it is on after the main job too
 PULLED_MS = 5_000
 SILENT_MS = 45_000  # 15 s of silence, and the look for it
 
