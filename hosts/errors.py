@@ -40,7 +40,11 @@ class StowageError(Exception):
 
 
 class Refused(StowageError):
-    """Not allowed now; the message says why, and what to do."""
+    """Not allowed now; the message says why, and what to do. `field` names the form field where one choice is why."""
+
+    def __init__(self, message: str, detail: str = "", field: str | None = None) -> None:
+        super().__init__(message, detail)
+        self.field = field
 
 
 class Invalid(StowageError):

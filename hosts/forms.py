@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from django import forms
 
-from hosts.errors import Invalid, StowageError
+from hosts.errors import Invalid, Refused, StowageError
 from hosts.models import Host, Rack
 
 
 def add_error(form: forms.Form, error: StowageError) -> None:
     """Shows a service's sentence at the field it names, or above the form."""
-    field = error.field if isinstance(error, Invalid) and error.field in form.fields else None
-    form.add_error(field, error.message)
+    field = error.field if isinstance(error, Invalid | Refused) else None
+    form.add_error(field if field in form.fields else None, error.message)
 
 
 class StyledForm(forms.Form):

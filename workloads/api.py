@@ -16,7 +16,7 @@ from hosts.models import Host, Operation
 from hosts.schemas import OperationOut
 from workloads import queries, services
 from workloads.models import Image, Workload
-from workloads.schemas import ContainerIn, ImageOut, MoveIn, PinIn, VmIn, WorkloadOut, WorkloadPage
+from workloads.schemas import ApartIn, ContainerIn, ImageOut, MoveIn, PinIn, VmIn, WorkloadOut, WorkloadPage
 
 router = Router(tags=["workloads"])
 images = Router(tags=["images"])
@@ -91,6 +91,12 @@ def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> Status[O
 @router.post("/{uuid:uuid}/pin", response=WorkloadOut, auth=OPERATE)
 def workload_pin(request: HttpRequest, uuid: UUID, payload: PinIn) -> Workload:
     services.workload_pin(request.user, workload_found(uuid), on=payload.on, reason=payload.reason)
+    return workload_found(uuid)
+
+
+@router.post("/{uuid:uuid}/keep-apart", response=WorkloadOut, auth=OPERATE)
+def workload_keep_apart(request: HttpRequest, uuid: UUID, payload: ApartIn) -> Workload:
+    services.workload_keep_apart(request.user, workload_found(uuid), group=payload.group)
     return workload_found(uuid)
 
 

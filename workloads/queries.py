@@ -82,3 +82,9 @@ def running_twice(workload: Workload, sightings: list[Sighting]) -> str:
         return ""
     where = " and ".join(running)
     return f"{workload.name} was last seen running on {where}. Only one may be true: look there before anything else."
+
+
+def groups_known() -> list[str]:
+    """The anti-affinity groups that workloads are in, to choose from."""
+    named = Workload.objects.exclude(anti_affinity_group="").order_by("anti_affinity_group")
+    return list(named.values_list("anti_affinity_group", flat=True).distinct())

@@ -76,6 +76,10 @@ class PinIn(Schema):
     reason: str = Field("", max_length=200)
 
 
+class ApartIn(Schema):
+    group: str = Field("", max_length=63)
+
+
 class ImageOut(Schema):
     uuid: UUID
     name: str

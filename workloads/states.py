@@ -10,8 +10,17 @@ from typing import Any, Literal
 
 from hosts.states import is_silent
 
-WorkloadVerb = Literal["start", "stop", "force_stop", "delete", "move", "pin", "unpin"]
-WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = ("start", "stop", "force_stop", "delete", "move", "pin", "unpin")
+WorkloadVerb = Literal["start", "stop", "force_stop", "delete", "move", "pin", "unpin", "keep_apart"]
+WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
+    "start",
+    "stop",
+    "force_stop",
+    "delete",
+    "move",
+    "pin",
+    "unpin",
+    "keep_apart",
+)
 
 
 def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime | None = None) -> str | None:
@@ -23,7 +32,7 @@ def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime 
         raise ValueError(f"no verb {verb} for a workload")
     if verb in ("pin", "unpin"):
         return _pin(workload, verb)
-    if busy:
+    if busy or verb == "keep_apart":
         return busy
     return _host_reason(workload, verb, now) or _state_reason(workload, verb)
 

@@ -29,6 +29,7 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/<workload_verb:verb>/", workloads.workload_verb, name="workload-verb"),
     path("workloads/<uuid:uuid>/move/", workloads.workload_move, name="workload-move"),
     path("workloads/<uuid:uuid>/pin/", workloads.workload_pin, name="workload-pin"),
+    path("workloads/<uuid:uuid>/keep-apart/", workloads.workload_keep_apart, name="workload-keep-apart"),
     path("images/", creation.image_list, name="images"),
     path("images/new/", creation.image_new, name="image-new"),
     path("images/<uuid:uuid>/remove/", creation.image_remove, name="image-remove"),

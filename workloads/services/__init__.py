@@ -4,6 +4,7 @@ Each function checks the user's rights, then the input, then the state, and rais
 sentence that says what to do. What touches a machine becomes an operation, which is returned at once.
 """
 
+from workloads.services.apart import workload_keep_apart
 from workloads.services.capacity import host_choose, refuse_without_room
 from workloads.services.containers import container_create
 from workloads.services.images import image_register, image_remove, image_upload
@@ -29,6 +30,7 @@ __all__ = [
     "refuse_without_room",
     "vm_create",
     "workload_delete",
+    "workload_keep_apart",
     "workload_move",
     "workload_pin",
     "workload_start",

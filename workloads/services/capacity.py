@@ -41,14 +41,15 @@ class Need:
 def memory_promised_mib(host: Host, besides: UUID | str | None = None) -> int:
     """Memory promised on the host, to what is there and to what is on its way; without one workload."""
     here = Workload.objects.filter(HOLDS_MEMORY, host=host)
-    coming = Workload.objects.filter(pk__in=_coming_to(host)).exclude(host=host)
+    coming = Workload.objects.filter(pk__in=coming_to(host)).exclude(host=host)
     if besides is not None:
         here, coming = here.exclude(pk=besides), coming.exclude(pk=besides)
     total = here.aggregate(mib=Sum("memory_mib"))["mib"] or 0
     return int(total + (coming.aggregate(mib=Sum("memory_mib"))["mib"] or 0))
 
 
-def _coming_to(host: Host) -> list[UUID]:
+def coming_to(host: Host) -> list[UUID]:
+    """Workloads whose move to the host has not ended; one query."""
     ids = Operation.objects.filter(
         target_host=host, state__in=UNFINISHED, subject_kind__in=Workload.Kind.values
     ).values_list("subject_id", flat=True)
@@ -62,14 +63,19 @@ def refuse_without_room(host: Host, need: Need, *, besides: UUID | str | None = 
     """
     host = Host.objects.select_for_update(of=("self",)).get(pk=host.pk)
     if reason := why_not(host, "place"):
-        raise Refused(reason)
+        raise Refused(reason, field="host")
     if need.cpu_cores > host.cpu_cores:
-        raise Refused(f"{host.name} has {host.cpu_cores:g} CPU cores, fewer than the {need.cpu_cores:g} asked for.")
+        raise Refused(
+            f"{host.name} has {host.cpu_cores:g} CPU cores, fewer than the {need.cpu_cores:g} asked for."
+            " Choose another host, or fewer cores.",
+            field="host",
+        )
     free_mib = host.memory_mib - memory_promised_mib(host, besides)
     if need.memory_mib > free_mib:
         raise Refused(
             f"{host.name} has {max(0, free_mib)} MiB of memory left, less than the {need.memory_mib} MiB asked for."
-            " Choose another host, or less memory."
+            " Choose another host, or less memory.",
+            field="host",
         )
 
 

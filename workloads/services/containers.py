@@ -15,6 +15,7 @@ from hosts.operations.start import operation_start
 from hosts.publish import publish_change
 from hosts.services.doors import User, name_check, refuse_unless
 from workloads.models import Container, Workload
+from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, refuse_impossible, refuse_without_room
 from workloads.services.vms import name_free_check
 
@@ -86,7 +87,8 @@ def refuse_taken_ports(container: Container, host: Host) -> None:
         if clash := wanted & _published(other.ports):
             port, protocol = min(clash)
             raise Refused(
-                f"Port {port}/{protocol} of {host.name} belongs to {other.name}. Choose another host or port."
+                f"Port {port}/{protocol} of {host.name} belongs to {other.name}. Choose another host or port.",
+                field="ports",
             )
 
 
@@ -102,6 +104,7 @@ def _reserve(container: Container, need: Need, _operation: Operation) -> None:
     name_free_check(container.name)
     assert container.host is not None
     refuse_without_room(container.host, need)
+    refuse_mate(container.host, need.group)
     refuse_taken_ports(container, container.host)
     container.save(force_insert=True)
     publish_change("workload", container.uuid, "creating")

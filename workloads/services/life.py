@@ -14,6 +14,7 @@ from hosts.operations.start import operation_start
 from hosts.publish import publish_change
 from hosts.services.doors import User, busy_with, refuse_if, refuse_unless
 from workloads.models import Container, VirtualMachine, Workload
+from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, refuse_without_room
 from workloads.services.containers import refuse_taken_ports
 from workloads.states import why_not
@@ -127,19 +128,12 @@ def _operate(
 def _target_check(workload: Workload, target: Host, _operation: Operation) -> None:
     """In the operation's own transaction, so that the operation's target reserves the room that was seen."""
     refuse_without_room(target, _need(workload), besides=workload.pk)
-    group = workload.anti_affinity_group
-    if group and (other := _of_group(group, target, workload)):
-        raise Refused(f"{other.name} of the same group {group} is on {target.name}; the two never share a host.")
+    refuse_mate(target, workload.anti_affinity_group, besides=workload.pk)
     taken = Workload.objects.filter(host=target, name=workload.name, kind=workload.kind).exclude(pk=workload.pk)
     if taken.exists():
         raise Refused(f"{target.name} already has a {workload.get_kind_display()} named {workload.name}.")
     if container := Container.objects.filter(pk=workload.pk).first():
         refuse_taken_ports(container, target)
-
-
-def _of_group(group: str, host: Host, besides: Workload) -> Workload | None:
-    rows = Workload.objects.filter(anti_affinity_group=group).exclude(pk=besides.pk)
-    return rows.filter(host=host).exclude(state=Workload.State.GONE).first()
 
 
 def _need(workload: Workload) -> Need:

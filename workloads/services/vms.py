@@ -13,6 +13,7 @@ from hosts.publish import publish_change
 from hosts.services.doors import User, name_check, refuse_unless
 from hosts.units import GIB
 from workloads.models import Image, VirtualMachine, Workload
+from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, pool_choose, refuse_impossible, refuse_without_room
 
 VCPUS_MOST = 256
@@ -88,6 +89,7 @@ def _reserve(vm: VirtualMachine, need: Need, _operation: Operation) -> None:
     name_free_check(vm.name)
     assert vm.host is not None
     refuse_without_room(vm.host, need)
+    refuse_mate(vm.host, need.group)
     vm.save(force_insert=True)
     publish_change("workload", vm.uuid, "creating")
 

@@ -78,6 +78,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "move_why_not": reason("move"),
         "targets": move_targets(workload),
         "pin_why_not": reason(pin_verb),
+        "apart_why_not": reason("keep_apart"),
+        "groups": queries.groups_known(),
         "sources": [f"workload:{workload.pk}"],
     }
 
@@ -151,4 +153,17 @@ def workload_pin(request: HttpRequest, uuid: UUID) -> HttpResponse:
     reason = request.POST.get("reason", "")[:200]
     success = f"{workload.name} stays on its host." if is_on else f"{workload.name} may be moved again."
     done_or_said(request, lambda: services.workload_pin(request.user, workload, on=is_on, reason=reason), success)
+    return redirect("workload", uuid=workload.pk)
+
+
+@action("operate")
+def workload_keep_apart(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    workload = get_object_or_404(Workload, pk=uuid)
+    group = request.POST.get("group", "")[:64]
+    success = (
+        f"{workload.name} never shares a host with others of {group.strip()}."
+        if group.strip()
+        else (f"{workload.name} may share a host with any workload.")
+    )
+    done_or_said(request, lambda: services.workload_keep_apart(request.user, workload, group=group), success)
     return redirect("workload", uuid=workload.pk)
