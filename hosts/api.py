@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
-from hosts import queries, services
+from hosts import chronicle, queries, services
 from hosts.errors import NotFound
 from hosts.models import Host, Operation, Rack
 from hosts.rights import Right
@@ -121,14 +121,14 @@ def operation_list(
     offset: int = Query(0, ge=0, le=10**9),
     limit: int = Query(50, ge=1, le=PAGE_MOST),
 ) -> dict[str, Any]:
-    rows = queries.operations_listed(state, text)
+    rows = chronicle.operations_listed(state, text)
     return {"items": list(rows[offset : offset + limit]), "count": rows.count()}
 
 
 @operations.get("/{uuid:uuid}", response=OperationDetailOut, auth=VIEW)
 def operation_one(request: HttpRequest, uuid: UUID) -> dict[str, Any]:
     operation = operation_found(uuid)
-    return operation_detail(operation, queries.journal_of(operation))
+    return operation_detail(operation, chronicle.journal_of(operation))
 
 
 @operations.post("/{uuid:uuid}/cancel", response={202: OperationOut}, auth=OPERATE)

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from hosts.models import AuditRecord, Entry, Host, Operation, Site
+from hosts.models import Entry, Host, Operation, Site
 
 SILENT_AFTER = timedelta(seconds=15)
 OPEN_STATES = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
@@ -90,58 +90,6 @@ def site_named(name: str) -> Site | None:
     return Site.objects.filter(name=name).first()
 
 
-def operations_listed(state: str = "", text: str = "") -> QuerySet[Operation]:
-    """Operations, newest first; `state` is one of theirs or "open"."""
-    rows = Operation.objects.defer("parameters", "progress_data")
-    if state == "open":
-        rows = rows.filter(state__in=OPEN_STATES)
-    elif state in Operation.State.values:
-        rows = rows.filter(state=state)
-    if text:
-        rows = rows.filter(
-            Q(subject_name__icontains=text) | Q(kind__icontains=text) | Q(requested_by_name__icontains=text)
-        )
-    return rows
-
-
-@dataclass
-class StepLine:
-    """A step of an operation as its journal tells it: the last word on it, how long it took, how often it was tried."""
-
-    step: str
-    word: str
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    attempts: int = 0
-    error: str = ""
-    detail: str = ""
-
-
-def journal_of(operation: Operation) -> list[StepLine]:
-    """The journal folded into a line for each step and, apart, for its undo; one query."""
-    lines: dict[tuple[str, bool], StepLine] = {}
-    for entry in operation.entries.order_by("number"):
-        is_undo = entry.kind in {Entry.Kind.UNDO_STARTED, Entry.Kind.UNDONE, Entry.Kind.UNDO_FAILED}
-        line = lines.setdefault((entry.step, is_undo), StepLine(entry.step, entry.get_kind_display()))
-        _fold(line, entry)
-    return list(lines.values())
-
-
-def _fold(line: StepLine, entry: Entry) -> None:
-    line.word = entry.get_kind_display()
-    line.attempts = max(line.attempts, entry.attempt)
-    if entry.kind in {Entry.Kind.STARTED, Entry.Kind.UNDO_STARTED}:
-        line.started_at = line.started_at or entry.created_at
-        line.ended_at = None
-    else:
-        line.ended_at = entry.created_at
-    failed = entry.kind in {Entry.Kind.FAILED, Entry.Kind.UNDO_FAILED}
-    said = entry.data.get("error", entry.data) if failed else {}
-    line.error = str(said.get("message", "")) if isinstance(said, dict) else ""
-    if entry.kind == Entry.Kind.NOTED:
-        line.detail = str(entry.data.get("sentence") or entry.data.get("text") or entry.data.get("message") or "")
-
-
 _FIGURES = (("downtime_ms", "Blackout", "ms"), ("seconds", "Copying took", "s"), ("data_mib", "Copied", "MiB"))
 
 
@@ -171,12 +119,3 @@ def operations_of(thing_id: Any, most: int = 10) -> list[Operation]:
 def operations_of_host(host: Host, most: int = 10) -> list[Operation]:
     """The newest operations on the host itself, from it, or to it."""
     return list(Operation.objects.filter(Q(subject_id=str(host.pk)) | Q(host=host) | Q(target_host=host))[:most])
-
-
-def audit_records(text: str = "") -> QuerySet[AuditRecord]:
-    rows = AuditRecord.objects.all()
-    return (
-        rows.filter(Q(thing_name__icontains=text) | Q(user_name__icontains=text) | Q(verb__icontains=text))
-        if text
-        else rows
-    )

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from ninja import Field, Schema
 
+from hosts.chronicle import StepLine
 from hosts.models import Host, Operation
-from hosts.queries import StepLine, host_status
+from hosts.queries import host_status
 
 
 class ErrorOut(Schema):
@@ -168,7 +169,7 @@ def operation_detail(operation: Operation, steps: list[StepLine]) -> dict[str, A
         "steps": [
             {
                 "step": line.step,
-                "word": line.word,
+                "word": line.state,
                 "attempts": line.attempts,
                 "started_at": line.started_at,
                 "ended_at": line.ended_at,

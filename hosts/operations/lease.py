@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from hosts.errors import Refused
 from hosts.models import Lease, Operation
+from hosts.operations.registry import title_of
 
 Thing = tuple[str, str]  # kind and id
 
@@ -55,7 +56,7 @@ def lease_holder(kind: str, thing_id: object) -> Operation | None:
 
 def busy_sentence(operation: Operation) -> str:
     """Why nothing else may be done to what the operation holds."""
-    name, kind = operation.subject_name, operation.kind.replace("_", " ")
+    name, kind = operation.subject_name, title_of(operation.kind)
     if operation.state == Operation.State.STUCK:
         return f"{name} waits for a decision: its operation “{kind}” needs attention. Retry or close it first."
     return f"{name} is busy: “{kind}” by {operation.requested_by_name} is under way. Wait for its end, or cancel it."

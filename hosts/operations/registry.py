@@ -35,6 +35,13 @@ def saga_named(name: str) -> Saga:
         raise NotFound(f"No operation is called {name}. Was it made by a newer version of Stowage?") from None
 
 
+def title_of(kind: str) -> str:
+    """What an operator reads for a saga's name; the name with blanks where it is no longer known."""
+    load()
+    saga = _sagas.get(kind)
+    return saga.title if saga else kind.replace("_", " ")
+
+
 def sagas() -> dict[str, Saga]:
     """All sagas of all floors by name, in alphabetical order."""
     load()

@@ -118,7 +118,7 @@ def _record_on(context: Context) -> None:
 HOST_POWER_OFF = register(
     Saga(
         "host_power_off",
-        "power off",
+        "switch off",
         (
             Step("cordon", control=_cordon, undo=_uncordon),
             Step("quiesce", effect=_host_call("host.quiesce"), undo_effect=_host_call("host.unquiesce")),
@@ -135,7 +135,7 @@ HOST_POWER_OFF = register(
 HOST_POWER_ON = register(
     Saga(
         "host_power_on",
-        "power on",
+        "wake",
         (
             Step("want_on", control=_want_on, undo=_want_as_before),
             Step("power_on", effect=_power_on),  # not undone: a machine that boots late is better than a cut one

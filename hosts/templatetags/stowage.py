@@ -13,6 +13,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from hosts.operations.registry import title_of
+from hosts.words import step_said, verb_said
+
 register = template.Library()
 
 # A tone is a colour and a shape (static/img/icons.svg, state-<tone>); the word always stands beside it.
@@ -38,6 +41,10 @@ TONES = {
     "maintenance": "paused",
     "cordoned": "paused",
     # operations and plans
+    "under way": "moving",
+    "being taken back": "paused",
+    "taken back": "paused",
+    "could not be taken back": "alarm",
     "queued": "stopped",
     "undoing": "paused",
     "done": "running",
@@ -131,10 +138,19 @@ def whole(value: float | None) -> str:
 
 
 @register.filter
-def spoken(word: str) -> str:
-    """A name of ours as words: "create_vm" is "create VM"."""
-    words = str(word).replace("_", " ").replace(".", " ").split()
-    return " ".join(word.upper() if word in ("vm", "bmc") else word for word in words)
+def operation_said(kind: str) -> str:
+    """The kind of an operation as an operator says it: "move VM"."""
+    return title_of(kind)
+
+
+register.filter("step_said", step_said)
+register.filter("verb_said", verb_said)
+
+
+@register.filter
+def kind_said(kind: str) -> str:
+    """The kind of a thing in words."""
+    return kind.upper() if kind in ("vm", "bmc") else kind.replace("_", " ")
 
 
 @register.filter

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from hosts import queries, services
+from hosts import chronicle, queries, services
 from hosts.access import may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, must_have_typed, page
@@ -25,7 +25,7 @@ PAGE_ROWS = 50
 def operation_list(request: HttpRequest) -> HttpResponse:
     state = text_asked(request, "state")
     text = text_asked(request, "q")
-    rows = queries.operations_listed(state, text)
+    rows = chronicle.operations_listed(state, text)
     context = {
         "page": Paginator(rows, PAGE_ROWS).get_page(request.GET.get("page")),
         "state": state,
@@ -48,9 +48,12 @@ def operation_page(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 def operation_context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
+    steps = chronicle.journal_of(operation)
     return {
         "operation": operation,
-        "steps": queries.journal_of(operation),
+        "steps": steps,
+        "progress": chronicle.progress_said(operation, steps),
+        "subject_remains": chronicle.subject_remains(operation),
         "is_open": operation.state in queries.OPEN_STATES,
         "buttons": operation_buttons(request, operation),
         "figures": queries.figures_of(operation),
@@ -120,5 +123,6 @@ def operation_close(request: HttpRequest, uuid: UUID) -> HttpResponse:
 @page("administer")
 def audit_list(request: HttpRequest) -> HttpResponse:
     text = text_asked(request, "q", 100)
-    page_of_records = Paginator(queries.audit_records(text), PAGE_ROWS).get_page(request.GET.get("page"))
-    return render_page(request, "hosts/audit.html", "hosts/_audit.html", {"page": page_of_records, "text": text})
+    page_of_records = Paginator(chronicle.audit_records(text), PAGE_ROWS).get_page(request.GET.get("page"))
+    context = {"page": page_of_records, "rows": chronicle.audit_details(page_of_records), "text": text}
+    return render_page(request, "hosts/audit.html", "hosts/_audit.html", context)

@@ -9,8 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from hosts.chronicle import journal_of
 from hosts.models import Entry, Host, Operation
-from hosts.queries import host_status, journal_of
+from hosts.queries import host_status
 from tests import factories
 from tests.actors import client_of
 
@@ -193,7 +194,7 @@ def test_a_journal_is_one_line_for_each_step_and_one_for_its_undo():
     assert [(line.step, line.word) for line in lines] == [
         ("reserve", "done"),
         ("migrate", "failed"),
-        ("reserve", "undone"),
+        ("reserve", "taken back"),
     ]
     assert lines[1].error == "too slow"
 

@@ -292,7 +292,7 @@ def test_a_workload_under_an_operation_is_refused_at_once():
     services.workload_move(place.user, vm, target=place.beta)
 
     for act in (services.workload_stop, services.workload_delete):
-        with pytest.raises(Refused, match="is busy: “migrate vm”"):
+        with pytest.raises(Refused, match="is busy: “move VM”"):
             act(place.user, vm)
 
 

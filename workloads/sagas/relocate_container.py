@@ -103,7 +103,7 @@ def _record(context: Context) -> None:
 RELOCATE_CONTAINER = register(
     Saga(
         "relocate_container",
-        "relocate container",
+        "move container",
         (
             Step(
                 "describe", effect=lambda context: long_call(context, "container.describe", role="source")

@@ -71,7 +71,7 @@ def test_it_runs_to_its_end_and_gives_back_its_lease(saga, harness):
 def test_a_second_operation_on_the_same_thing_is_refused_naming_the_first(saga):
     start()
 
-    with pytest.raises(Refused, match="the thing is busy: “trial” by operator-"):
+    with pytest.raises(Refused, match="the thing is busy: “try” by operator-"):
         start()
     assert Operation.objects.count() == 1
 

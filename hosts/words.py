@@ -1,0 +1,122 @@
+"""Our own names as an operator says them: of operations, of their steps, and of what the audit log records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hosts.operations.registry import sagas, title_of
+
+# what the audit log records besides operations, which have their sagas' titles
+VERBS = {
+    "adopt": "found and adopted",
+    "follow": "followed to another host",
+    "token_issue": "gave out a token",
+    "site_create": "made a site",
+    "rack_create": "made a rack",
+    "host_edit": "changed watts or BMC",
+    "host_remove": "removed from the inventory",
+    "image_add": "added an image",
+    "image_remove": "removed an image",
+    "workload_pin": "pinned to its host",
+    "workload_unpin": "let it move again",
+    "workload_keep_apart": "changed its group",
+    "plan_request": "asked for a plan",
+    "plan_approve": "approved the plan",
+    "plan_reject": "rejected the plan",
+    "plan_stop": "stopped the plan",
+    "operation_cancel": "cancelled an operation",
+    "operation_retry": "tried an operation again",
+    "operation_close": "closed an operation as it stands",
+    "password_change": "changed the password",
+    "admin_add": "added in the admin",
+    "admin_change": "changed in the admin",
+    "admin_delete": "deleted in the admin",
+}
+STEPS = {
+    "ask": "look where it is",
+    "ask_source": "look at it on the old host",
+    "ask_target": "look at it on the new host",
+    "assert_empty": "make sure that nothing runs there",
+    "check_bmc": "reach the BMC",
+    "check_gone": "make sure that it is gone",
+    "check_identity": "make sure that it is the right machine",
+    "check_stopped": "make sure that it is stopped",
+    "check_target": "ask the new host whether it can take it",
+    "choose_disks": "choose where its disks go",
+    "clean_source": "clean up on the old host",
+    "clean_target": "clean up on the new host",
+    "confirm": "make sure that it came about",
+    "confirm_off": "wait until the power is off",
+    "cordon": "close the host to new work",
+    "create": "make it",
+    "cut_source": "cut it off on the old host",
+    "cut_target": "cut it off on the new host",
+    "decide": "decide which copy is the true one",
+    "define": "tell the hypervisor about it",
+    "describe": "read how it is set up",
+    "discover": "read what the host has",
+    "ensure_bridge": "make the bridge for VMs",
+    "export": "take the image from the old host",
+    "fence_source": "hold it back on the old host",
+    "forget": "take it out of the inventory",
+    "give_up": "give up",
+    "image": "fetch the image",
+    "load": "bring the image to the new host",
+    "locate": "look where it is",
+    "migrate": "move it while it runs",
+    "ping": "wait for the host to answer",
+    "power_off": "switch the power off",
+    "power_on": "switch the power on",
+    "prepare_target": "prepare the new host",
+    "probe_accelerator": "try KVM with a short boot",
+    "quiesce": "let the host begin nothing new",
+    "read_power": "read whether the power is on",
+    "record": "enter it into the inventory",
+    "remove": "remove it",
+    "remove_source": "remove it from the old host",
+    "resume": "let it run on the new host",
+    "set": "set it",
+    "stamp": "write down who owns it",
+    "start": "start it",
+    "stop": "stop it",
+    "swap_owner": "hand it over to the new host",
+    "unquiesce": "let the host begin work again",
+    "verify": "look at both hosts",
+    "volumes": "make its disks",
+    "wait_healthy": "wait until it stays up",
+    "want": "write down what is wanted",
+    "want_on": "write down that it shall be on",
+}
+NOTES = {
+    "undoing": "From here on, what was done is taken back.",
+    "retry": "Somebody let it go on.",
+    "closed": "Somebody closed it as it stands.",
+}
+
+
+def verb_said(verb: str) -> str:
+    """A verb of the audit log in words: an operation's title, or what was done."""
+    return VERBS.get(verb) or title_of(verb)
+
+
+def step_said(step: str) -> str:
+    """A step of an operation in words."""
+    return STEPS.get(step) or step.replace("_", " ")
+
+
+def note_said(data: Mapping[str, Any]) -> str:
+    """A remark of the journal as a sentence."""
+    if data.get("note") == "undoing" and data.get("cancelled"):
+        return "It was cancelled. From here on, what was done is taken back."
+    return NOTES.get(str(data.get("note")), "")
+
+
+def kinds_said(text: str) -> list[str]:
+    """Operations whose title has the text in it."""
+    return [name for name, saga in sagas().items() if text.lower() in saga.title.lower()]
+
+
+def verbs_said(text: str) -> list[str]:
+    """Verbs of the audit log whose words have the text in them."""
+    return [verb for verb, words in VERBS.items() if text.lower() in words.lower()] + kinds_said(text)
