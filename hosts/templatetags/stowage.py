@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from hosts.once import FIELD, token_new
 from hosts.operations.registry import title_of
 from hosts.words import step_said, verb_said
 
@@ -183,6 +184,12 @@ def seconds_until(start: datetime | None, end: datetime | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@register.simple_tag
+def once() -> SafeString:
+    """The token by which a form that is sent twice acts once."""
+    return format_html('<input type="hidden" name="{}" value="{}">', FIELD, token_new())
 
 
 @register.simple_tag(takes_context=True)

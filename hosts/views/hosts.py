@@ -18,6 +18,7 @@ from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
 from hosts.forms import BmcForm, CorrectionForm, EnrolForm, PowerModelForm, RackForm, add_error
 from hosts.models import Host, Plane, Rack
+from hosts.once import key_of
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from hosts.states import why_not
@@ -168,7 +169,7 @@ def host_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
     def act() -> Any:
         if BUTTONS[verb][4]:
             must_have_typed(request, host.name)
-        return _VERBS[verb](request.user, host)
+        return _VERBS[verb](request.user, host, key_of(request))
 
     operation = done_or_said(request, act)
     if operation is not None:
@@ -177,10 +178,10 @@ def host_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
 
 
 _VERBS = {
-    "power_on": lambda user, host: services.host_power_on(user, host),
-    "power_off": lambda user, host: services.host_power_off(user, host),
-    "maintenance_on": lambda user, host: services.host_maintain(user, host, on=True),
-    "maintenance_off": lambda user, host: services.host_maintain(user, host, on=False),
+    "power_on": lambda user, host, key: services.host_power_on(user, host, idempotency_key=key),
+    "power_off": lambda user, host, key: services.host_power_off(user, host, idempotency_key=key),
+    "maintenance_on": lambda user, host, key: services.host_maintain(user, host, on=True, idempotency_key=key),
+    "maintenance_off": lambda user, host, key: services.host_maintain(user, host, on=False, idempotency_key=key),
 }
 
 

@@ -8,7 +8,9 @@ import "./elements/copy-text.js";
 import { watchDialogs } from "./lib/dialogs.js";
 import { watchMenus } from "./lib/menus.js";
 import { watchRequests } from "./lib/requests.js";
+import { watchSubmits } from "./lib/submits.js";
 
 watchDialogs(document);
 watchMenus(document);
 watchRequests(document.body);
+watchSubmits(document);

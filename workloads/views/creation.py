@@ -14,6 +14,7 @@ from hosts.buttons import Button
 from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
 from hosts.forms import add_error
+from hosts.once import FIELD, key_of, token_new
 from workloads import services
 from workloads.forms import ContainerForm, ImageForm, VmForm
 from workloads.models import Image
@@ -32,12 +33,17 @@ def container_new(request: HttpRequest) -> HttpResponse:
 def _new(request: HttpRequest, form: Any, create: Any, template: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
-            operation = create(request.user, **form.cleaned_data)
+            operation = create(request.user, **form.cleaned_data, idempotency_key=key_of(request))
         except StowageError as error:
             add_error(form, error)
         else:
             return redirect("operation", uuid=operation.pk)
-    context = {"form": form, "has_images": Image.objects.filter(format__in=services.images.DISK_FORMATS).exists()}
+    context = {
+        "form": form,
+        # a form that is shown again with its errors is still the same wish
+        "once_token": request.POST.get(FIELD) or token_new(),
+        "has_images": Image.objects.filter(format__in=services.images.DISK_FORMATS).exists(),
+    }
     return render(request, template, context, status=422 if form.errors else 200)
 
 

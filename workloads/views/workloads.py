@@ -16,6 +16,7 @@ from hosts.buttons import Button
 from hosts.doors import action, done_or_said, must_have_typed, page
 from hosts.errors import Invalid
 from hosts.models import Host
+from hosts.once import key_of
 from hosts.queries import operations_of
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
@@ -110,7 +111,7 @@ def workload_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
     def act() -> Any:
         if verb in ("delete", "force_stop"):
             must_have_typed(request, workload.name)
-        return _VERBS[verb](request.user, workload)
+        return _VERBS[verb](request.user, workload, key_of(request))
 
     operation = done_or_said(request, act)
     if operation is not None and verb == "delete":
@@ -121,10 +122,10 @@ def workload_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
 
 
 _VERBS = {
-    "start": lambda user, workload: services.workload_start(user, workload),
-    "stop": lambda user, workload: services.workload_stop(user, workload),
-    "force_stop": lambda user, workload: services.workload_stop(user, workload, force=True),
-    "delete": lambda user, workload: services.workload_delete(user, workload),
+    "start": lambda user, workload, key: services.workload_start(user, workload, idempotency_key=key),
+    "stop": lambda user, workload, key: services.workload_stop(user, workload, idempotency_key=key),
+    "force_stop": lambda user, workload, key: services.workload_stop(user, workload, force=True, idempotency_key=key),
+    "delete": lambda user, workload, key: services.workload_delete(user, workload, idempotency_key=key),
 }
 
 
@@ -133,7 +134,8 @@ def workload_move(request: HttpRequest, uuid: UUID) -> HttpResponse:
     workload = get_object_or_404(Workload, pk=uuid)
 
     def act() -> Any:
-        return services.workload_move(request.user, workload, target=_target(request.POST.get("target", "")))
+        target = _target(request.POST.get("target", ""))
+        return services.workload_move(request.user, workload, target=target, idempotency_key=key_of(request))
 
     operation = done_or_said(request, act)
     return redirect("workload", uuid=workload.pk) if operation is None else redirect("operation", uuid=operation.pk)
