@@ -6,7 +6,7 @@ the workers and the web process can ask (NumPy belongs to the plan worker).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from datacenter.planner.compatibility import why_closed, why_incompatible
 from datacenter.planner.model import DataCenter, Host, Policy, Workload
@@ -39,9 +39,13 @@ def why_not_admitted(data_center: DataCenter, policy: Policy, workload: Workload
 def fullness(data_center: DataCenter, policy: Policy, target: Host) -> float:
     """How much of the host's tightest limit is taken, 0 to 1."""
     there = [row for row in data_center.workloads if row.host == target.id]
-    return max(
-        (sum(map(need, there)) / limit for _, _, need, limit in _dimensions(policy, target) if limit), default=0.0
-    )
+    return max(shares_taken(policy, target, there).values(), default=0.0)
+
+
+def shares_taken(policy: Policy, host: Host, there: Iterable[Workload]) -> dict[str, float]:
+    """How much of each of the host's limits these workloads take, 0 to 1, by "CPU", "memory" and "disk"."""
+    rows = list(there)
+    return {label: sum(map(need, rows)) / limit for label, _, need, limit in _dimensions(policy, host) if limit}
 
 
 def _dimensions(policy: Policy, host: Host) -> list[tuple[str, str, Need, float]]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from datacenter.admission import shares_taken
 from datacenter.metrics.live import latest_read
 from datacenter.models import Plan, PlanAction
 from datacenter.planner.data import from_data
-from datacenter.planner.model import DataCenter
+from datacenter.planner.model import DataCenter, Policy
 from datacenter.planner.model import Plan as Answer
 from datacenter.planner.model import Workload as PlannedWorkload
+from datacenter.snapshot import planner_policy, policy_of
 from hosts.models import Host, Site
 from hosts.queries import HostStatus, host_status, hosts_all
 from workloads.models import Workload
@@ -110,7 +111,7 @@ def _plans_that_matter() -> dict[int, Plan]:
 
 @dataclass(frozen=True)
 class DrawnHost:
-    """A host in one of the two drawings of a plan review."""
+    """A host in one of the two drawings of a plan review. Percentages are of what the policy lets it carry."""
 
     id: str
     name: str
@@ -148,6 +149,7 @@ class Review:
     kept: list[KeptLine]
     unmoved: list[tuple[str, str, str]]  # workload id, name, sentence
     answer: Answer
+    counting: str  # what the bars mean
 
     @property
     def gap_percent(self) -> float:
@@ -159,12 +161,13 @@ def review_of(plan: Plan) -> Review | None:
     if not plan.document.get("plan") or not plan.document.get("world"):
         return None
     answer, world = from_data(Answer, plan.document["plan"]), from_data(DataCenter, plan.document["world"])
+    policy = planner_policy(policy_of(plan.site))
     hosts = {host.id: host.label for host in world.hosts}
     names = {row.id: row.label for row in world.workloads}
     moved = {move.workload for move in answer.moves}
     return Review(
-        today=_drawing(world, answer.placement_before, set(), moved, "leaves"),
-        proposed=_drawing(world, answer.placement_after, set(answer.hosts_to_power_off), moved, "came"),
+        today=_drawing(world, policy, answer.placement_before, set(), moved, "leaves"),
+        proposed=_drawing(world, policy, answer.placement_after, set(answer.hosts_to_power_off), moved, "came"),
         kept=[
             KeptLine(
                 kept.host,
@@ -179,23 +182,27 @@ def review_of(plan: Plan) -> Review | None:
             for row in answer.workloads_unmoved
         ],
         answer=answer,
+        counting=_counting(policy),
     )
 
 
-def _drawing(world: DataCenter, placement: dict[str, str], freed: set[str], moved: set[str], mark: str) -> Drawing:
+def _drawing(
+    world: DataCenter, policy: Policy, placement: dict[str, str], freed: set[str], moved: set[str], mark: str
+) -> Drawing:
     here: dict[str, list[PlannedWorkload]] = defaultdict(list)
     for row in world.workloads:
         here[placement.get(row.id, "")].append(row)
     racks: dict[str, list[DrawnHost]] = {}
     for host in sorted(world.hosts, key=lambda host: (host.rack, host.label)):
         rows = sorted(here[host.id], key=lambda row: row.label)
+        taken = shares_taken(policy, host, rows)
         drawn = DrawnHost(
             id=host.id,
             name=host.label,
             is_on=host.is_on and host.id not in freed,
             is_freed=host.id in freed,
-            cpu_percent=_share((row.allocation.cpu_cores for row in rows), host.capacity.cpu_cores),
-            memory_percent=_share((row.allocation.memory_mib for row in rows), host.capacity.memory_mib),
+            cpu_percent=100 * taken.get("CPU", 0.0),
+            memory_percent=100 * taken.get("memory", 0.0),
             chips=[_planned_chip(row, mark if row.id in moved else "") for row in rows],
         )
         racks.setdefault(host.rack, []).append(drawn)
@@ -214,8 +221,14 @@ def _planned_chip(row: PlannedWorkload, mark: str) -> Chip:
     return Chip(workload_id(row.id), row.label, row.kind, "migrating" if mark else "", title, mark)
 
 
-def _share(amounts: Iterable[float | None], whole: float | None) -> float:
-    return 100.0 * sum(amount or 0 for amount in amounts) / whole if whole else 0.0
+def _counting(policy: Policy) -> str:
+    """What the bars of the two drawings mean."""
+    return (
+        "The bars are full at what the policy lets a host carry:"
+        f" {100 * (1 - policy.cpu_headroom):.0f} % of its CPU and {100 * (1 - policy.memory_headroom):.0f} % of its"
+        f" memory. A core that was promised counts as 1/{policy.cpu_overcommit:g} of one, for few use all of theirs;"
+        " a workload that used more counts with what it used. Memory counts as promised."
+    )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .model import DataCenter, Host, Policy, Workload
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """A year with the plan against a year without it. `sentence` tells how it was computed."""
+    """A year with the plan against a year without it. `sentence` tells how the energy was computed."""
 
     watts: float
     kwh_per_year: float
@@ -63,8 +63,5 @@ def savings_per_year(
     """Energy, money and CO2 of a year; `pue` multiplies for cooling and losses (1.0: the servers alone)."""
     watts = (watts_before - watts_after) * pue
     kwh = watts_to_kwh_per_year(watts)
-    sentence = (
-        f"({watts_before:,.0f} W - {watts_after:,.0f} W) x PUE {pue:g} x 8,766 h = {kwh:,.0f} kWh per year, "
-        f"at {price_per_kwh:g} per kWh and {co2_g_per_kwh:g} g CO2 per kWh."
-    )
+    sentence = f"({watts_before:,.0f} W - {watts_after:,.0f} W) x PUE {pue:g} x 8,766 h = {kwh:,.0f} kWh per year."
     return Savings(watts, kwh, kwh * price_per_kwh, kwh * co2_g_per_kwh / 1000.0, sentence)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from datacenter.models import Tariff
-from datacenter.planner.power import savings_per_year
+from datacenter.planner.power import Savings, savings_per_year
 from hosts.models import Host, Site
 
 
@@ -57,13 +57,23 @@ def saving(tariff: Tariff, before_watts: float, after_watts: float, why: str) ->
         money_per_year=year.money_per_year,
         currency=tariff.currency,
         co2_kg_per_year=year.co2_kg_per_year,
-        how=f"{why} {year.sentence}",
+        how=f"{why} {year.sentence} {_priced(tariff, year)}",
         before_kwh_per_year=before.kwh_per_year,
         after_kwh_per_year=after.kwh_per_year,
         before_money_per_year=before.money_per_year,
         after_money_per_year=after.money_per_year,
         before_co2_kg_per_year=before.co2_kg_per_year,
         after_co2_kg_per_year=after.co2_kg_per_year,
+    )
+
+
+def _priced(tariff: Tariff, year: Savings) -> str:
+    """How money and CO2 follow from the energy."""
+    kwh, price = f"{year.kwh_per_year:,.0f} kWh", f"{float(tariff.price_per_kwh):g} {tariff.currency}"
+    return (
+        f"{kwh} x {price} = {year.money_per_year:,.0f} {tariff.currency}."
+        f" {kwh} x {tariff.carbon_g_per_kwh:g} g CO₂ = {year.co2_kg_per_year:,.0f} kg CO₂."
+        " PUE is what the building draws for each watt of its servers."
     )
 
 

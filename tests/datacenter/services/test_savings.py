@@ -22,7 +22,9 @@ def test_a_hundred_watts_saved_for_a_year():
     assert found.money_per_year == pytest.approx(394.47)
     assert found.co2_kg_per_year == pytest.approx(525.96)
     assert found.before_kwh_per_year - found.after_kwh_per_year == pytest.approx(found.kwh_per_year)
-    assert "PUE 1.5" in found.how
+    assert "(300 W - 200 W) x PUE 1.5 x 8,766 h = 1,315 kWh per year." in found.how
+    assert "1,315 kWh x 0.3 EUR = 394 EUR." in found.how
+    assert "1,315 kWh x 400 g CO₂ = 526 kg CO₂." in found.how
 
 
 def test_a_host_draws_between_idle_and_peak_by_its_cpu_use():
