@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,9 @@ from datacenter.snapshot import planner_policy, policy_of
 from hosts.models import Host, Site
 from hosts.queries import HostStatus, host_status, hosts_all
 from workloads.models import Workload
+from workloads.queries import differs
 
+STANDING = (Workload.State.STOPPED, Workload.State.CRASHED)
 KEEPS_FROM_LISTS = ("document",)  # a plan's document is large; lists do without it
 
 
@@ -34,6 +36,7 @@ class Chip:
     word: str
     title: str
     mark: str = ""
+    differs: str = ""  # what it should be, where it is not
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,16 @@ class SiteView:
     hosts: list[Host] = field(default_factory=list)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    stopped_count: int = 0  # workloads that are stopped or crashed
+    enrolling_count: int = 0
+
     @property
     def on_count(self) -> int:
         return sum(host.power != Host.Power.OFF for host in self.hosts)
+
+    @property
+    def off_count(self) -> int:
+        return self.host_count - self.on_count
 
     @property
     def host_count(self) -> int:
@@ -88,7 +98,17 @@ def overview() -> list[SiteView]:
         for host in of_site:
             tile = Tile(host, host_status(host), chips.get(host.pk, []), values.get(f"host:{host.pk}", {}))
             racks.setdefault(host.rack.name, []).append(tile)
-        views.append(SiteView(site, list(racks.items()), plans.get(site.pk), enrolled, values))
+        views.append(
+            SiteView(
+                site,
+                list(racks.items()),
+                plans.get(site.pk),
+                enrolled,
+                values,
+                stopped_count=sum(chip.word in STANDING for host in of_site for chip in chips.get(host.pk, [])),
+                enrolling_count=sum(host.lifecycle == Host.Lifecycle.ENROLLING for host in of_site),
+            )
+        )
     return views
 
 
@@ -96,9 +116,11 @@ def _chips() -> dict[UUID, list[Chip]]:
     """The workloads of each host, as they are drawn in its tile."""
     chips: dict[UUID, list[Chip]] = defaultdict(list)
     rows = Workload.objects.filter(host__isnull=False).exclude(state=Workload.State.GONE)
-    for row in rows.only("name", "kind", "state", "state_reason", "host").order_by("kind", "name"):
+    for row in rows.only("name", "kind", "state", "state_reason", "desired", "host").order_by("kind", "name"):
+        said = differs(row)
         title = f"{row.get_kind_display()} {row.name}: {row.state_reason or row.state}"
-        chips[row.host_id].append(Chip(str(row.pk), row.name, row.kind, row.state, title))
+        chip = Chip(str(row.pk), row.name, row.kind, row.state, said or title)
+        chips[row.host_id].append(replace(chip, differs=f"should be {row.desired}") if said else chip)
     return chips
 
 

@@ -76,7 +76,7 @@ class CorrectionForm(BmcForm):
 
 class EnrolForm(BmcForm):
     name = forms.CharField(max_length=63, help_text="As it is known in your network, for example web-07.")
-    rack = forms.ModelChoiceField(Rack.objects.select_related("site"))
+    rack = forms.ModelChoiceField(Rack.objects.select_related("site"), empty_label="choose a rack")
     management_address = forms.GenericIPAddressField(
         label="Management address", help_text="Other hosts reach it there for live migration."
     )

@@ -44,6 +44,15 @@ def host_status(host: Host, now: datetime | None = None) -> HostStatus:
     return HostStatus("on", f"{host.name} is on and answers.")
 
 
+def power_differs(host: Host) -> str:
+    """A sentence when the machine's power is not what was asked for, else empty. Unknown differs from nothing."""
+    if host.lifecycle != Host.Lifecycle.ENROLLED or Host.Power.UNKNOWN in (host.power, host.desired_power):
+        return ""
+    if host.power == host.desired_power:
+        return ""
+    return f"{host.name} should be {host.desired_power}, but it is {host.power}: somebody switched it past Stowage."
+
+
 def verbs_shown(host: Host) -> list[str]:
     """The verbs whose buttons fit the host: one that is off is woken, not switched off."""
     if host.lifecycle != Host.Lifecycle.ENROLLED:

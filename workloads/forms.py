@@ -10,6 +10,14 @@ from hosts.forms import StyledForm
 from hosts.models import Host
 from workloads.models import Image
 
+# what a container does when it ends: the engine's word and ours
+RESTARTS = (
+    ("unless-stopped", "start it again, unless it was stopped"),
+    ("always", "always start it again"),
+    ("on-failure", "start it again after a failure"),
+    ("no", "leave it stopped"),
+)
+
 
 class HostChoice(forms.ModelChoiceField):
     """A host, or "choose for me"."""
@@ -31,17 +39,19 @@ class VmForm(StyledForm):
     disk_gib = forms.FloatField(label="Disk in GiB", min_value=0.01, max_value=1e6, initial=1)
     host = HostChoice()
     anti_affinity_group = forms.CharField(
-        label="Keep apart from",
+        label="Group to keep apart",
         max_length=63,
         required=False,
-        help_text="The name of a group; two of one group never share a host.",
+        help_text="Any name. Two workloads of one group never share a host.",
     )
 
 
 class ContainerForm(StyledForm):
     name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
     image = forms.CharField(
-        max_length=300, help_text="For example nginx:1.27, or the name of an image that was added here."
+        max_length=300,
+        widget=forms.TextInput(attrs={"list": "image-references", "autocomplete": "off", "spellcheck": "false"}),
+        help_text="For example nginx:1.27. Images that were added here are offered.",
     )
     command = forms.CharField(required=False, max_length=1000, help_text="Empty: what the image says.")
     environment = forms.CharField(
@@ -55,19 +65,14 @@ class ContainerForm(StyledForm):
     restart_policy = forms.ChoiceField(
         label="When it ends",
         initial="unless-stopped",
-        choices=[
-            ("unless-stopped", "start it again, unless it was stopped"),
-            ("always", "always start it again"),
-            ("on-failure", "start it again after a failure"),
-            ("no", "leave it stopped"),
-        ],
+        choices=RESTARTS,
     )
     host = HostChoice()
     anti_affinity_group = forms.CharField(
-        label="Keep apart from",
+        label="Group to keep apart",
         max_length=63,
         required=False,
-        help_text="The name of a group; two of one group never share a host.",
+        help_text="Any name. Two workloads of one group never share a host.",
     )
 
     def clean_command(self) -> list[str]:

@@ -47,6 +47,11 @@ class Plan(models.Model):
             )
         ]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it changes nothing; a query only where no host is freed."""
+        return self.hosts_on_after == self.hosts_on_before and not self.actions.exists()
+
     def __str__(self) -> str:
         return f"plan of {self.site} at {self.created_at:%Y-%m-%d %H:%M}"
 

@@ -30,10 +30,16 @@ def plan_list(request: HttpRequest) -> HttpResponse:
     rows = Plan.objects.select_related("site", "approved_by").defer(*queries.KEEPS_FROM_LISTS)
     context = {
         "page": Paginator(rows, PAGE_ROWS).get_page(request.GET.get("page")),
-        "sites": list(Site.objects.all()),
-        "may_operate": may(request.user, "operate"),
+        "sites": [(site, [ask_button(request, site)]) for site in Site.objects.all()],
     }
     return render_page(request, "datacenter/plans.html", "datacenter/_plans.html", context)
+
+
+def ask_button(request: HttpRequest, site: Site) -> Button:
+    refused = None if may(request.user, "operate", site) else NOT_AN_OPERATOR
+    hidden = (("site", str(site.pk)),)
+    url = reverse("plan-request")
+    return Button(f"ask-{site.pk}", "Ask for a plan", url, refused, "btn-primary", "plan", hidden=hidden)
 
 
 @page("view")
@@ -59,7 +65,9 @@ def plan_buttons(request: HttpRequest, plan: Plan) -> list[Button]:
     stop_ask = "No further move begins. What is under way goes on to its end, so that nothing is left half done."
     drawn = {
         Plan.State.PLANNING: [("reject", "Put it aside", "", "close", "")],
-        Plan.State.PROPOSED: [
+        Plan.State.PROPOSED: [("reject", "Put it aside", "", "close", "")]
+        if plan.is_empty
+        else [
             ("reject", "Reject", "", "close", ""),
             ("approve", "Approve and carry out", "btn-primary", "check", approve_ask),
         ],

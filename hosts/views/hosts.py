@@ -63,6 +63,7 @@ def host_context(request: HttpRequest, host: Host) -> dict[str, Any]:
     return {
         "host": host,
         "status": queries.host_status(host),
+        "power_differs": "" if busy_with("host", host.pk) else queries.power_differs(host),
         "workloads": workloads,
         "promised": {
             "cpu_cores": sum(row.cpu_cores for row in workloads),

@@ -42,6 +42,7 @@ def _new(request: HttpRequest, form: Any, create: Any, template: str) -> HttpRes
         "form": form,
         # a form that is shown again with its errors is still the same wish
         "once_token": request.POST.get(FIELD) or token_new(),
+        "references": list(Image.objects.exclude(reference="").values_list("reference", flat=True)),
         "has_images": Image.objects.filter(format__in=services.images.DISK_FORMATS).exists(),
     }
     return render(request, template, context, status=422 if form.errors else 200)

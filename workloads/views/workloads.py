@@ -71,7 +71,7 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
     return {
         "workload": workload,
         "own": queries.workload_own(workload),
-        "differs": queries.differs(workload),
+        "differs": "" if busy else queries.differs(workload),
         "sightings": sightings,
         "running_twice": queries.running_twice(workload, sightings),
         "operations": operations_of(workload.pk),
@@ -79,10 +79,18 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "move_why_not": reason("move"),
         "targets": move_targets(workload),
         "pin_why_not": reason(pin_verb),
+        "pin_buttons": [_pin_button(workload, reason(pin_verb))],
         "apart_why_not": reason("keep_apart"),
         "groups": queries.groups_known(),
         "sources": [f"workload:{workload.pk}"],
     }
+
+
+def _pin_button(workload: Workload, refused: str | None) -> Button:
+    """Frees a pinned workload; for one that is free only the refusal is drawn so, for pinning asks for a reason."""
+    label = "Let it move again" if workload.is_pinned else "Pin to its host"
+    url = reverse("workload-pin", args=[workload.pk])
+    return Button("pin", label, url, refused, "btn-sm", "pin", hidden=(("on", "0"),))
 
 
 def _buttons(workload: Workload, reason: Any) -> list[Button]:
