@@ -73,10 +73,19 @@ def plan_buttons(request: HttpRequest, plan: Plan) -> list[Button]:
         ],
         Plan.State.RUNNING: [("stop", "Stop the plan", "btn-outline-danger", "stop", stop_ask)],
     }
-    return [
+    buttons = [
         Button(verb, label, reverse(f"plan-{verb}", args=[plan.pk]), refused, style, icon_name, ask)
         for verb, label, style, icon_name, ask in drawn.get(Plan.State(plan.state), [])
     ]
+    return buttons if plan.state in (Plan.State.PLANNING, Plan.State.RUNNING) else [_again(plan, refused), *buttons]
+
+
+def _again(plan: Plan, refused: str | None) -> Button:
+    """Asks the same question of the data center as it is now."""
+    if host := plan.document.get("evacuate"):
+        return Button("again", "Ask again", reverse("host-drain", args=[host]), refused, "", "plan")
+    url, hidden = reverse("plan-request"), (("site", str(plan.site_id)),)
+    return Button("again", "Ask again", url, refused, "", "plan", hidden=hidden)
 
 
 @action("operate")

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from datacenter.models import Plan
 from datacenter.services.planning import plan_make
 from datacenter.views.login import LIMITS
-from hosts.models import Operation, Site
+from hosts.models import Host, Operation, Site
 from tests import factories
 from tests.actors import client_of
 
@@ -126,7 +126,7 @@ def test_a_review_shows_today_beside_proposed_with_reasons(operator: Client):
 def test_a_plan_is_approved_rejected_and_stopped_by_its_buttons(operator: Client):
     plan = proposed_plan()
     labels = [button.label for button in operator.get(f"/plans/{plan.pk}/").context["buttons"]]
-    assert labels == ["Reject", "Approve and carry out"]
+    assert labels == ["Ask again", "Reject", "Approve and carry out"]
 
     operator.post(f"/plans/{plan.pk}/approve/")
     plan.refresh_from_db()
@@ -135,7 +135,7 @@ def test_a_plan_is_approved_rejected_and_stopped_by_its_buttons(operator: Client
     operator.post(f"/plans/{plan.pk}/stop/")
     plan.refresh_from_db()
     assert plan.state == "stopped"
-    assert operator.get(f"/plans/{plan.pk}/").context["buttons"] == []
+    assert [button.key for button in operator.get(f"/plans/{plan.pk}/").context["buttons"]] == ["again"]
 
 
 def test_a_plan_older_than_the_world_is_refused_with_a_sentence(operator: Client):
@@ -277,3 +277,36 @@ def test_a_list_of_operations_can_be_searched(operator: Client):
     page = operator.get("/operations/?q=mai").context["page"]
 
     assert [operation.subject_name for operation in page] == ["mail"]
+
+
+def test_a_plan_that_changes_nothing_is_not_offered_for_approval(operator: Client):
+    site = factories.rack_make().site
+    plan = Plan.objects.create(site=site, state="proposed", hosts_on_before=2, hosts_on_after=2)
+
+    labels = [button.label for button in operator.get(f"/plans/{plan.pk}/").context["buttons"]]
+
+    assert labels == ["Ask again", "Put it aside"]
+
+
+def test_the_overview_says_to_wait_while_hosts_are_being_enrolled(operator: Client):
+    factories.host_make("alpha", lifecycle=Host.Lifecycle.ENROLLING)
+
+    page = operator.get("/").content.decode()
+
+    assert "The hosts are being enrolled." in page
+    assert "Ask for a plan" not in page
+
+
+def test_the_overview_shows_what_a_workload_should_be_where_it_is_not(operator: Client):
+    factories.vm_make(factories.host_make("alpha"), "web-1", state="stopped")
+
+    page = operator.get("/").content.decode()
+
+    assert "should be running" in page
+    assert "1 workload does not run." in page
+
+
+def test_a_machine_switched_past_stowage_says_what_it_should_be(operator: Client):
+    host = factories.host_make("alpha", power="on", desired_power="off")
+
+    assert "alpha should be off, but it is on" in operator.get(f"/hosts/{host.pk}/").content.decode()
