@@ -13,7 +13,7 @@ class LiveLink extends HTMLElement {
   }
 
   #show = () => {
-    const words = { live: "Live", waiting: "Reconnecting…" };
+    const words = { live: "Live", waiting: "Not live, reconnecting…" };
     const place = this.querySelector(".link-state");
     place.dataset.state = live.state;
     place.textContent = words[live.state];

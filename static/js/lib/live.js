@@ -3,7 +3,7 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
-const SILENCE_MS = 50000; // the server speaks at least every 20 s
+const SILENCE_MS = 27000; // the server speaks at least every 20 s
 
 class Live extends EventTarget {
   state = "waiting";
@@ -58,6 +58,7 @@ class Live extends EventTarget {
     };
     socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
     socket.onclose = (event) => this.#closed(event);
+    this.#listenForSilence(); // a frozen server takes the connection and never answers
   }
 
   #hear(message) {
@@ -86,7 +87,15 @@ class Live extends EventTarget {
 
   #listenForSilence() {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#socket?.close(), SILENCE_MS);
+    this.#silence = setTimeout(() => this.#giveUp(), SILENCE_MS);
+  }
+
+  #giveUp() {
+    // not left to the close event: the browser waits minutes for a server that does not say goodbye
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.#closed({ code: 0 });
   }
 
   #setState(state) {
