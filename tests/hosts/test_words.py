@@ -51,18 +51,18 @@ def test_an_audited_move_says_from_where_to_where():
 
 @pytest.mark.django_db
 def test_a_journal_says_that_it_is_taken_back_and_leaves_out_what_had_nothing_to_take_back():
-    operation = Operation.objects.create(kind="create_vm", subject_kind="vm", subject_id="w", subject_name="web-1")
+    operation = Operation.objects.create(kind="migrate_vm", subject_kind="vm", subject_id="w", subject_name="web-1")
     kinds = [
-        ("image", Entry.Kind.DONE, {}),
+        ("describe", Entry.Kind.DONE, {}),
         ("", Entry.Kind.NOTED, {"note": "undoing"}),
-        ("image", Entry.Kind.UNDONE, {}),
+        ("describe", Entry.Kind.UNDONE, {}),
     ]
     for number, (step, kind, data) in enumerate(kinds, start=1):
         Entry.objects.create(operation=operation, number=number, step=step, kind=kind, data=data)
 
     lines = [(line.step, line.word) for line in chronicle.journal_of(operation)]
 
-    assert lines == [("image", "done"), ("", "From here on, what was done is taken back.")]
+    assert lines == [("describe", "done"), ("", "From here on, what was done is taken back.")]
 
 
 @pytest.mark.django_db
