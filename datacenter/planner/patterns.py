@@ -21,8 +21,10 @@ from numba import njit
 from .problem import Floats, Ints
 
 MOST = 12  # items in a pattern
-LOOK, LONG_LOOK = 2_000, 1_000_000  # steps of the search for the best pattern that starts with one given item
+LOOK = 2_000  # steps of the search for the best pattern that starts with one given item
+LONG_LOOK = 4_000_000  # the same for all items together, where a proof is asked for
 SMALL = 1e-7
+MOST_ROUNDS = 1_000  # of pricing before a dive
 STALL, STALLED = 15, 2e-4  # rounds after which the value must have fallen by that share
 TOGETHER = 60  # items for each pattern that a step of a dive takes
 MOST_FULL = 50_000  # patterns without waste that are written down at most
@@ -110,7 +112,8 @@ def pack_by_patterns(
         patterns.add(items)
     random, best, dives = np.random.default_rng(seed), known, 0
     while int(best.max()) + 1 > least and dives < most_dives and not is_over():
-        value, _, is_proved = patterns.improve(1_000, is_over, LONG_LOOK)
+        longest = LONG_LOOK // len(sizes) if dives else LOOK  # a proof is worth its time once a dive fell short
+        value, _, is_proved = patterns.improve(MOST_ROUNDS, is_over, longest)
         if is_proved:
             least = max(least, int(np.ceil(value - 1e-5)))
         if int(best.max()) + 1 > least:
