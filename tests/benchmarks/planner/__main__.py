@@ -12,7 +12,9 @@ import sys
 
 from .report import header
 
-LINES = ("consolidate", "pareto", "packing", "planetlab", "everything", "incremental", "growth")
+LINES = (
+    "consolidate", "pareto", "packing", "planetlab", "balance", "everything", "incremental", "growth",
+)  # fmt: skip
 
 
 def main() -> int:
