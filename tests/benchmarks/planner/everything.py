@@ -11,6 +11,7 @@ from datacenter.planner.model import DataCenter, Profile
 
 from .clusters import POLICY, cluster
 from .measure import measured
+from .report import row
 
 
 def run(large: bool = False) -> bool:
@@ -30,14 +31,19 @@ def run(large: bool = False) -> bool:
             result = measured(lambda data_center=data_center, policy=policy: plan(data_center, policy))
             found = verify_plan(data_center, policy, result.answer)
             answer = result.answer
-            proof = f", {len(answer.restart_on)} restarts proved" if policy.survive_failures else ""
-            print(
-                f"{name} {hosts} x {vms}: {answer.hosts_on_after} hosts (bound {answer.lower_bound.hosts}, binding "
-                f"{answer.lower_bound.resource}), gap {answer.gap:.2%}, {len(answer.moves)} moves{proof}, "
-                f"{result.cost}, {len(found)} violations {found[:1] or ''} {answer.refusals[:1] or ''}",
-                flush=True,
+            bound = answer.lower_bound
+            good &= row(
+                "rules",
+                f"{hosts} x {vms} {name}",
+                f"{bound.hosts} {bound.resource}",
+                f"{answer.hosts_on_after} hosts, {len(answer.moves)} moves",
+                f"{len(answer.restart_on)} restarts proved" if policy.survive_failures else "-",
+                f"{1 + answer.gap:.4f}",
+                result,
+                len(found),
             )
-            good &= not found
+            for sentence in (*(violation.sentence for violation in found[:1]), *answer.refusals[:1]):
+                print(f"  {sentence}")
     return good
 
 

@@ -10,6 +10,7 @@ from datacenter.planner.model import DataCenter, Workload
 
 from .clusters import POLICY, cluster
 from .measure import measured
+from .report import row
 
 WATCHER_MOVES, WATCHER_HOSTS = 4_996, 419  # 1,000 x 10,000, measured (data/README.md)
 
@@ -28,13 +29,18 @@ def run(large: bool = False) -> bool:
             small_first = greedy(data_center, budget, by_size=True)
             emptiest_first = greedy(data_center, budget, by_size=False)
             watcher = f", Watcher {WATCHER_HOSTS}" if budget == WATCHER_MOVES else ""
-            print(
-                f"pareto {hosts} x {vms}, {budget} moves: {ours} hosts with {len(result.answer.moves)} moves "
-                f"(drain-small-first {small_first}, best fit {emptiest_first}{watcher}), {result.cost}, "
-                f"{len(found)} violations",
-                flush=True,
+            best = min(small_first, emptiest_first)
+            good &= row(
+                "pareto",
+                f"{hosts} x {vms}, at most {budget} moves",
+                f"{result.answer.lower_bound.hosts} hosts",
+                f"{ours} hosts, {len(result.answer.moves)} moves",
+                f"greedy {small_first}, fit {emptiest_first}{watcher}",
+                f"{ours / best:.4f} of best peer",
+                result,
+                len(found),
+                ours < best,
             )
-            good &= not found and ours < min(small_first, emptiest_first)
     return good
 
 

@@ -11,6 +11,7 @@ from datacenter.planner.tides import Follower, Tide
 
 from .clusters import DATA
 from .measure import measured
+from .report import row
 
 DAYS = ("20110303", "20110306", "20110309", "20110322", "20110325", "20110403")
 PUBLISHED = {"20110303": (150.09, 23_050), "20110306": (112.75, 16_811)}  # LR-RS: least energy, least moves
@@ -72,12 +73,15 @@ def run(large: bool = False) -> bool:
         answer = result.answer
         kwh, moves = PUBLISHED.get(day, (float("inf"), 0))
         peer = f"LR-RS {kwh} kWh, {moves} moves" if moves else "no peer measured"
-        bound = bounds[day]["lb_kwh_100"]
-        print(
-            f"planetlab {day}: {answer.kwh:.1f} kWh (bound {bound:.1f}, {peer}), {answer.migrations} moves, "
-            f"SLATAH {answer.slatah:.2%}, PDM {answer.pdm:.4%}, "
-            f"ESV {answer.kwh * answer.slatah * answer.pdm * 1e4:.4f} (percent x percent), {result.cost}",
-            flush=True,
+        good &= row(
+            "planetlab",
+            f"{day} SLATAH {answer.slatah:.2%} PDM {answer.pdm:.4%}",
+            f"{bounds[day]['lb_kwh_100']:.1f} kWh",
+            f"{answer.kwh:.1f} kWh, {answer.migrations} moves",
+            peer,
+            f"ESV {answer.kwh * answer.slatah * answer.pdm * 1e4:.4f}",
+            result,
+            0,
+            answer.kwh < kwh and answer.slatah <= 0.01 and (not moves or answer.migrations <= moves / 10),
         )
-        good &= answer.kwh < kwh and answer.slatah <= 0.01 and (not moves or answer.migrations <= moves / 10)
     return good
