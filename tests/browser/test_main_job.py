@@ -11,6 +11,7 @@ import re
 import time
 from collections import Counter
 from pathlib import Path
+from uuid import UUID
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -41,7 +42,8 @@ def test_a_data_center_is_consolidated(stack: Stack, page: Page, complaints: lis
 
     with TickWatch(stack.data_dir) as ticks:
         plan_is_carried_out(page)
-    moved = moves_of(page)
+        moved = moves_of(page)
+        ticks.wait_for([(vm, moved[name][1]) for name, vm in vms_of(stack).items() if name in moved])
     pictures(page, shots, "plan-done")
 
     freed = freed_hosts_are_dark(page)
@@ -201,11 +203,10 @@ def running_by_name(stack: Stack, off: set[str]) -> Counter[str]:
 
 
 def no_moved_vm_was_rebooted(stack: Stack, ticks: TickWatch, moved: dict[str, tuple[str, str]]) -> None:
-    vms = dict(stack.rows("select name, uuid from workloads_workload where kind = 'vm'"))
+    vms = vms_of(stack)
     for name in sorted(set(vms) & set(moved)):
         source, target = moved[name]
-        raw = vms[name]
-        uuid = f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
+        uuid = vms[name]
         over = ticks.handover(uuid, source, target)
         print(
             f"{name}: {source} -> {target}, tick {over.last_at_source} then {over.first_at_target}, "
@@ -215,6 +216,12 @@ def no_moved_vm_was_rebooted(stack: Stack, ticks: TickWatch, moved: dict[str, tu
         assert count == list(range(count[0], count[0] + len(count))), f"{name} did not go on counting: {count}"
         assert over.first_at_target > 1
     assert set(vms) & set(moved), "no VM was moved"
+
+
+def vms_of(stack: Stack) -> dict[str, str]:
+    """VM -> its uuid as libvirt writes it."""
+    rows = stack.rows("select name, uuid from workloads_workload where kind = 'vm'")
+    return {name: str(UUID(raw)) for name, raw in rows}
 
 
 def processes_of(init_pid: int) -> set[tuple[int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,13 @@ class TickWatch:
         now, seen = time.monotonic(), self._seen.setdefault(key, {})
         for number in _TICK.findall(path.read_bytes()):
             seen.setdefault(int(number), now)
+
+    def wait_for(self, arrivals: Iterable[tuple[str, str]], limit_s: float = 60.0) -> None:
+        """Returns when each guest, by uuid and target, has counted there; on a busy machine that takes seconds."""
+        until = time.monotonic() + limit_s
+        while silent := [pair for pair in arrivals if not self._seen.get((pair[1], pair[0]))]:
+            assert time.monotonic() < until, f"These guests do not count where they were moved to: {silent}"
+            time.sleep(POLL_S)
 
     def handover(self, uuid: str, source: str, target: str) -> Handover:
         """How the guest's count went on. Both logs must have been written while watched."""
