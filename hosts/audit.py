@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from hosts.models import AuditRecord
 
 SYSTEM = "system"
+SECRETIVE = ("environment",)
 
 
 def audit_write(
@@ -32,5 +33,15 @@ def audit_write(
         thing_id=str(thing_id),
         thing_name=thing_name,
         operation_id=operation_id,
-        detail=detail,
+        detail=without_secrets(detail),
     )
+
+
+def without_secrets(value: Any) -> Any:
+    """The value with the names of a container's variables in place of what they hold: passwords, as a rule."""
+    if isinstance(value, dict):
+        return {
+            key: sorted(held) if key in SECRETIVE and isinstance(held, dict) else without_secrets(held)
+            for key, held in value.items()
+        }
+    return [without_secrets(item) for item in value] if isinstance(value, list) else value

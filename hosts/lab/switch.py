@@ -107,10 +107,6 @@ class Switch:
         finally:
             os.close(host_netns_fd)
 
-    def cable_set(self, host_name: str, *, up: bool) -> None:
-        """Pulls a host's management cable, or plugs it in again."""
-        self._inside(lambda: netlink.link_set(f"m-{host_name}", up=up))
-
     def stop(self) -> None:
         netlink.link_remove(self.uplink)
         if self.netns_fd >= 0:
