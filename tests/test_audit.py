@@ -103,6 +103,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/stop": on_vm("/stop"),
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
+    f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),
     f"DELETE /api/workloads/{UUID}": on_vm("", state="stopped"),
     "POST /api/images": new_image,
     f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
