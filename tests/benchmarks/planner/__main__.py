@@ -13,7 +13,7 @@ import sys
 from .report import header
 
 LINES = (
-    "consolidate", "pareto", "packing", "planetlab", "balance", "everything", "incremental", "growth",
+    "consolidate", "pareto", "packing", "reassignment", "planetlab", "balance", "everything", "incremental", "growth",
 )  # fmt: skip
 
 
