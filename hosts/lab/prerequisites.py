@@ -51,10 +51,15 @@ def _missing_programs() -> list[str]:
     return said
 
 
+def namespaces_needed(cgroup_version: int) -> list[str]:
+    """Kinds as /proc/PID/ns names them; on cgroup v2 a lab host sees its own group as the root of the tree."""
+    return ["mnt", "uts", "net", "pid", "ipc", *(["cgroup"] if cgroup_version == 2 else [])]
+
+
 def _missing_kernel_parts() -> list[str]:
     said = [
         f"This kernel has no {kind} namespaces."
-        for kind in ("mnt", "uts", "net", "pid", "ipc")
+        for kind in namespaces_needed(cgroups.hierarchies().version)
         if not Path(f"/proc/self/ns/{kind}").exists()
     ]
     if not Path("/dev/net/tun").exists() and not _module_available("tun"):
