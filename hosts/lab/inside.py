@@ -27,7 +27,12 @@ from typing import Any, BinaryIO
 from hosts.lab.mounts import MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
 
 _GRACE_S = 8.0
-_BOOT_TIMEOUT_S = 60.0
+# For slow machines: an emulated one takes minutes, dockerd gives up on a containerd that is not there after 15 s,
+# and comes in a later try. A daemon that cannot run at all ends at once, and after so many times the wait with it.
+BOOT_LIMIT_S = 600.0
+_QUICK_END_S = 5.0
+_QUICK_ENDS_MAX = 5
+_ANSWER_LIMIT_S = 60.0
 _BACKOFF_MAX_S = 10.0
 _LOG_BYTES_MAX = 10 << 20
 
@@ -44,6 +49,7 @@ class Daemon:
     started_at: float = 0.0
     due_at: float = 0.0
     backoff_s: float = field(default=0.5)
+    quick_ends: int = 0
 
     def start(self) -> None:
         self.started_at = time.monotonic()
@@ -57,6 +63,7 @@ class Daemon:
         lived_s = time.monotonic() - self.started_at
         self.backoff_s = 0.5 if lived_s > 30 else min(self.backoff_s * 2, _BACKOFF_MAX_S)
         self.due_at = time.monotonic() + self.backoff_s
+        self.quick_ends = self.quick_ends + 1 if lived_s < _QUICK_END_S else 0
         self.pid = None
 
 
@@ -109,27 +116,35 @@ class Machine:
         began = time.monotonic()
         self.held_back = {"hostd"}
         done = {"engine": False, "hypervisor": False}
-        while not all(done.values()) and time.monotonic() < began + _BOOT_TIMEOUT_S and not self.must_stop:
+        while not (all(done.values()) or self.must_stop or self.gave_up() or time.monotonic() > began + BOOT_LIMIT_S):
             self.tend()
             done["engine"] = done["engine"] or docker_answers()
             done["hypervisor"] = done["hypervisor"] or self.libvirt_answers()
             time.sleep(0.03)
         self.held_back = set()
         report = {"ready": all(done.values()), **done, "seconds": round(time.monotonic() - began, 2)}
+        if given_up := self.gave_up():
+            report["given_up"] = given_up
         with contextlib.suppress(BrokenPipeError):
             os.write(self.report_fd, json.dumps(report).encode() + b"\n")
         os.close(self.report_fd)
+
+    def gave_up(self) -> list[str]:
+        """The daemons that end as soon as they are started: waiting longer for them is of no use."""
+        return [daemon.name for daemon in self.daemons if daemon.quick_ends >= _QUICK_ENDS_MAX]
 
     def libvirt_answers(self) -> bool:
         """Whether libvirtd serves: its socket is there long before its drivers are."""
         if not os.path.exists("/run/libvirt/libvirt-sock"):
             return False
         pid = spawn(["virsh", "-q", "-c", "qemu:///system", "list", "--uuid"], subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _ANSWER_LIMIT_S
         while pid not in self.statuses and time.monotonic() < deadline:
             # Goes on reaping: libvirtd waits 40 s for a probed QEMU that stays behind as a zombie.
             self.tend()
             time.sleep(0.01)
+        if pid not in self.statuses:
+            os.kill(pid, signal.SIGKILL)  # or one more would ask with every try
         return self.statuses.pop(pid, None) == 0
 
     def run(self) -> None:

@@ -18,10 +18,12 @@ from typing import Any, Literal
 from hosts.errors import DriverError, Rejected, TimedOut
 from hosts.lab import cgroups
 from hosts.lab.host_files import host_environment, host_files_write
+from hosts.lab.inside import BOOT_LIMIT_S
 from hosts.lab.layout import HostPlan, Layout
 from hosts.lab.switch import Switch
 
-_BOOT_TIMEOUT_S = 90.0
+# Longer than its first process waits for the daemons: that one can say which of them is missing.
+_REPORT_LIMIT_S = BOOT_LIMIT_S + 30.0
 _GRACE_S = 10.0
 PowerState = Literal["On", "Off"]
 
@@ -66,7 +68,8 @@ class LabHost:
         return self.layout.token_dir / self.plan.name
 
     def boot(self) -> dict[str, Any]:
-        """The report of its first process: {"ready", "engine", "hypervisor", "seconds"}. On already: the last one.
+        """The report of its first process: {"ready", "engine", "hypervisor", "seconds"}, and "given_up" naming daemons
+        that would not run. On already: the last one.
 
         Raises Rejected or TimedOut when it does not come up; it is then off.
         """
@@ -174,9 +177,9 @@ def _child_of(launcher: subprocess.Popen[bytes], deadline: float) -> int:
 
 
 def _read_report(descriptor: int, host_name: str) -> dict[str, Any]:
-    readable, _, _ = select.select([descriptor], [], [], _BOOT_TIMEOUT_S)
+    readable, _, _ = select.select([descriptor], [], [], _REPORT_LIMIT_S)
     if not readable:
-        raise TimedOut(f"{host_name} did not come up within {_BOOT_TIMEOUT_S:.0f} s.")
+        raise TimedOut(f"{host_name} did not come up within {_REPORT_LIMIT_S:.0f} s.")
     line = os.read(descriptor, 4096)
     if not line:
         raise Rejected(f"{host_name} stopped while it booted; its console.log says why.")
