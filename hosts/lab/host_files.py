@@ -45,6 +45,7 @@ def host_files_write(plan: HostPlan, layout: Layout, subnet: Subnet, control_url
     write_atomically(root / "libvirt-etc/libvirtd.conf", daemon_config.libvirtd_conf(plan.host_uuid, own))
     write_atomically(root / "libvirt-etc/qemu.conf", daemon_config.qemu_conf(own))
     docker_parent = group if version == 1 else None
+    write_atomically(root / "containerd.toml", daemon_config.containerd_toml())
     write_atomically(root / "daemon.json", daemon_config.docker_daemon_json(docker_parent))
     write_atomically(root / "hosts", daemon_config.hosts_file(plan.name, addresses))
     write_atomically(root / "hostname", plan.name + "\n")
@@ -108,6 +109,7 @@ def boot_spec(plan: HostPlan, layout: Layout, cgroup_version: int, with_plane: b
         "daemons": [
             ["virtlogd", [program("virtlogd")]],
             ["libvirtd", [program("libvirtd"), "-l"]],
+            ["containerd", [program("containerd"), "--config", f"{root}/containerd.toml"]],
             ["dockerd", [program("dockerd"), "--config-file", f"{root}/daemon.json"]],
             *([["hostd", hostd]] if with_plane else []),
         ],

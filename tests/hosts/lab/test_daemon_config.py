@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 from hosts.lab import daemon_config
 
@@ -21,6 +22,13 @@ def test_docker_listens_on_a_unix_socket_alone_and_keeps_containers_over_a_resta
     assert settings["hosts"] == ["unix:///run/docker.sock"]
     assert settings["live-restore"] is True
     assert settings["cgroup-parent"] == "/stowage-ab/lab-a1"
+
+
+def test_docker_uses_the_containerd_that_the_lab_host_starts() -> None:
+    docker = json.loads(daemon_config.docker_daemon_json(None))
+    containerd = tomllib.loads(daemon_config.containerd_toml())
+
+    assert docker["containerd"] == containerd["grpc"]["address"]
 
 
 def test_on_cgroup_v2_docker_stays_at_the_root_of_its_namespace() -> None:
