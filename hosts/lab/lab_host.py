@@ -86,6 +86,12 @@ class LabHost:
         self.on_change()
         return self.report
 
+    def boot_interrupt(self) -> None:
+        """Kills the first process, also while `boot` waits for it in another thread; that one raises Rejected."""
+        if (pid := self.init_pid) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def unplug(self) -> None:
         """Cuts the power: every process in the host is gone when this returns."""
         with self._turn:

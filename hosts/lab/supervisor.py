@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -180,12 +180,16 @@ class Supervisor:
         )
 
     def _bring_up(self) -> Images:
-        """Boots all hosts at once while the images are looked up or built."""
+        """Boots all hosts at once while the images are looked up or built. Asked to stop, it waits for no host."""
         with ThreadPoolExecutor(max_workers=4 + 1) as pool:
             images = pool.submit(images_build, self.options.cache_dir, say)
             wanted = [host for host in self.hosts.values() if not host.was_switched_off]
-            for host, report in zip(wanted, pool.map(LabHost.boot, wanted), strict=True):
-                if not report.get("ready"):
+            boots = [pool.submit(host.boot) for host in wanted]
+            while wait(boots, timeout=0.25).not_done:
+                for host in wanted if self.stopping.is_set() else []:
+                    host.boot_interrupt()
+            for host, boot in [] if self.stopping.is_set() else zip(wanted, boots, strict=True):
+                if not (report := boot.result()).get("ready"):
                     raise Refused(f"{host.plan.name} did not come up: {report}. See {host.plan.log_dir}.")
             return images.result()
 

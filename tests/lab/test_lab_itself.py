@@ -285,6 +285,18 @@ def test_two_labs_run_side_by_side(lab: RunningLab, data_dir: Path) -> None:
     assert_nothing_left(data_dir)
 
 
+def test_a_lab_stops_while_its_host_still_boots(data_dir: Path) -> None:
+    command = [sys.executable, "-m", "hosts.lab", "--data-dir", str(data_dir), "--no-planes", "--no-seed", "--hosts=1"]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL)
+    log = data_dir / "hosts/lab-a1/log/dockerd.log"
+    wait_until(log.exists, 120, "the host begins to boot")
+
+    process.terminate()
+
+    assert process.wait(60) == 0
+    assert_nothing_left(data_dir)
+
+
 def test_clean_stops_a_running_lab(data_dir: Path) -> None:
     lab = lab_start(data_dir, "--hosts", "1", "--no-seed")
 
