@@ -30,10 +30,30 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Demand by hour of the week (168 values, Monday 00:00 first); empty where there is no history."""
+    """Demand by hour of the week (168 values, Monday 00:00 first); empty where there is no history.
+
+    `cpu_cores` and `memory_mib` are the p95 of each hour; the others are used where the policy's risk asks for
+    them and they are there.
+    """
 
     cpu_cores: tuple[float, ...] = ()
     memory_mib: tuple[float, ...] = ()
+    cpu_cores_p50: tuple[float, ...] = ()
+    memory_mib_p50: tuple[float, ...] = ()
+    cpu_cores_p99: tuple[float, ...] = ()
+    memory_mib_p99: tuple[float, ...] = ()
+    cpu_cores_peak: tuple[float, ...] = ()
+    memory_mib_peak: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Demand as recorded, oldest first; empty where it was not. All series of a data center have one length."""
+
+    cpu_cores: tuple[float, ...] = ()
+    memory_mib: tuple[float, ...] = ()
+    disk_io_mib_s: tuple[float, ...] = ()
+    network_mbit_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,7 @@ class Host:
     has_engine: bool = True
     bridges: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()  # ids of the shared pools it reads
+    licences: tuple[str, ...] = ()  # products whose per-core licence covers it
 
     @property
     def label(self) -> str:
@@ -80,6 +101,8 @@ class Workload:
     name: str = ""
     observed_p95: Resources | None = None
     profile: Profile | None = None
+    series: Series | None = None  # counts instead of the profile where there is one
+    priority: int = 0  # higher restarts first after a failure
     pinned: bool = False
     pinned_reason: str = ""
     movable: bool = True
@@ -92,7 +115,11 @@ class Workload:
     pools: tuple[str, ...] = ()
     only_hosts: tuple[str, ...] = ()  # empty: any
     never_hosts: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()  # products it uses: it stays on hosts that they cover
+    within: tuple[str, ...] = ()  # sites, or racks as "site/rack", near its storage and network; empty: any
+    no_move_hours: tuple[int, ...] = ()  # hours of the week in which it must not move
     copy_gib: float = 0.0
+    dirty_mib_s: float = 0.0  # memory it writes anew while it is being moved
 
     @property
     def label(self) -> str:
@@ -111,26 +138,42 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Workloads that must be `apart` (never two in one host, rack or site) or `spread` over `at_least`."""
+    """Workloads to keep `apart` (never two in one host, rack or site), `spread` over `at_least`, or `together`.
+
+    Those to keep together gather where most of them are now, and none leaves that place.
+    """
 
     name: str
     workloads: tuple[str, ...]
-    kind: Literal["apart", "spread"] = "apart"
+    kind: Literal["apart", "spread", "together"] = "apart"
     scope: Scope = "host"
     at_least: int = 2  # for spread
 
 
 @dataclass(frozen=True, slots=True)
 class DataCenter:
-    """Everything the planner may know, at one moment."""
+    """Everything the planner may know, at one moment.
+
+    Recorded series have `series_per_hour` values an hour and begin in hour `series_start_hour` of the week.
+    """
 
     hosts: tuple[Host, ...] = ()
     workloads: tuple[Workload, ...] = ()
     rules: tuple[Rule, ...] = ()
+    series_start_hour: int = 0
+    series_per_hour: int = 1
 
     def with_workload(self, workload: Workload) -> DataCenter:
         """The same data center with one workload more."""
         return replace(self, workloads=(*self.workloads, workload))
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """What one licensed core costs in a year; every core of a host counts while a workload there uses the product."""
+
+    product: str
+    price_per_core_year: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +188,9 @@ class Policy:
     `cpu_counting="separate"` holds two limits side by side instead: allocations within cores x overcommit,
     and p95 within cores less the headroom (how many other systems count). Without a p95, the allocation over
     the overcommit stands in.
+
+    Where workloads have recorded series, their sum on a host may pass its limit in at most `overload_risk` of the
+    recorded steps. Where they have profiles, the risk picks the percentile: up to 0.01 p99, up to 0.05 p95.
     """
 
     name: str = "default"
@@ -156,14 +202,24 @@ class Policy:
     disk_headroom: float = 0.1
     disk_io_headroom: float = 0.2
     network_headroom: float = 0.2
-    objective: Literal["hosts", "watts"] = "hosts"
+    objective: Literal["hosts", "watts", "money"] = "hosts"
+    price_per_kwh: float = 0.3  # for money; cooling and losses included
+    licences: tuple[Licence, ...] = ()  # for money
     spare_hosts: int = 0  # empty hosts left on as a warm reserve
     survive_failures: int = 0  # N+k: after the loss of any k hosts everything can be restarted
+    survive_rack: bool = False  # and after the loss of any rack
+    survive_priority: int = 0  # only workloads of this priority or a higher one need to restart
     use_profiles: bool = True  # hold the limits in every hour of the week where workloads have a profile
+    overload_risk: float = 0.01
     moves_in_per_host: int = 2
     moves_out_per_host: int = 2
     max_moves: int | None = None
     max_moved_gib: float | None = None
+    max_minutes: float | None = None  # predicted, from the first move's start to the last one's end
+    start_hour: int | None = None  # the hour of the week in which the moves start, for no-move hours
+    migration_mib_s: float = 110.0  # what one move transfers; 1 Gbit/s by default
+    move_watts: float = 30.0  # what both hosts draw more while a move runs
+    break_even_hours: float | None = None  # a plan must save within this time the energy its moves cost
     effort: int = 1  # 0: first answer; 1: normal; higher: search longer
 
 
@@ -180,6 +236,9 @@ class Move:
     wave: int = 1  # the earliest round it can run in under the policy's limits per host
     memory_mib: float = 0.0
     copy_gib: float = 0.0
+    starts_s: float = 0.0  # predicted, after the plan's start
+    seconds: float = 0.0  # predicted
+    blackout_ms: float = 0.0  # predicted: how long the workload stands still
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +266,8 @@ class Bound:
     hosts: int
     resource: str  # the binding one, as in RESOURCES, or "fixed workloads"
     sentence: str
+    hour: int | None = None  # the binding hour of the week, where demand is known by hour
+    watts: float = 0.0  # nor with fewer watts
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +289,25 @@ class Plan:
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     restart_on: dict[str, str] = field(default_factory=dict)  # where each restarts if its host is lost (N+1)
+    # and where, if those hosts (ids joined by a blank) are lost together, for those that go elsewhere then
+    restart_after: dict[str, dict[str, str]] = field(default_factory=dict)
+    break_even_hours: float | None = None  # after which it has saved the energy its moves cost; None: it saves none
 
     @property
     def gap(self) -> float:
         """How far above the proven minimum the plan is: 0.02 means at most 2 % more hosts than needed."""
         least = max(1, self.lower_bound.hosts)
         return max(0, self.hosts_on_after - self.lower_bound.hosts) / least
+
+    @property
+    def watts_gap(self) -> float:
+        """How far above the proven minimum of watts the plan is."""
+        return max(0.0, self.watts_after / self.lower_bound.watts - 1) if self.lower_bound.watts else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Predicted, for all moves in their order and as parallel as the policy allows."""
+        return max((move.starts_s + move.seconds for move in self.moves), default=0.0)
 
     @property
     def saved_watts(self) -> float:
