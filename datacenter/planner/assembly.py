@@ -9,8 +9,9 @@ import numpy as np
 
 from .bounds import host_bound
 from .cost import cost_of, hosts_staying_on
-from .explanation import kept_hosts, unmoved
-from .model import KeptHost, Plan
+from .explanation import at_time, kept_hosts, unmoved
+from .mending import broken_rules, broken_sentences
+from .model import KeptHost, Move, Plan
 from .ordering import order_moves
 from .power import placement_watts
 from .problem import Ints, Problem
@@ -39,6 +40,7 @@ def assemble(
     before = {workload.id: workload.host for workload in problem.workloads}
     after = before | {move.workload: move.target for move in ordered.moves}
     names = [host.id for host in problem.hosts]
+    watts_before, watts_after = _watts(problem, before, on_before), _watts(problem, after, stays)
     return Plan(
         goal=aim,
         moves=ordered.moves,
@@ -49,11 +51,12 @@ def assemble(
         placement_after=after,
         hosts_on_before=int(on_before.sum()),
         hosts_on_after=int(stays.sum()),
-        watts_before=_watts(problem, before, on_before),
-        watts_after=_watts(problem, after, stays),
+        watts_before=watts_before,
+        watts_after=watts_after,
         lower_bound=host_bound(problem),
         refusals=refusals + stuck,
-        warnings=_overloaded(problem),
+        warnings=_overloaded(problem) + broken_sentences(problem),
+        break_even_hours=_break_even_hours(problem, ordered.moves, watts_before - watts_after),
     )
 
 
@@ -64,14 +67,14 @@ def assignment_of(problem: Problem, placement: dict[str, str]) -> Ints:
     return np.array([rows.get(placement[name], -1) for name in first], dtype=np.int64)
 
 
-def stay_as_is(problem: Problem, refusals: tuple[str, ...]) -> Plan:
-    """The plan that moves nothing and switches nothing off."""
+def stay_as_is(problem: Problem, refusals: tuple[str, ...], goal: Ints | None = None) -> Plan:
+    """The plan that switches nothing off, and moves nothing but to `goal`, where that cures what is wrong."""
     kept = tuple(
         KeptHost(host.id, f"{host.label} stays on: {refusals[0] if refusals else 'nothing can be freed.'}")
         for host in problem.hosts
         if host.is_on
     )
-    same = assemble(problem, problem.home, "evacuate", refusals)
+    same = assemble(problem, problem.home if goal is None else goal, "evacuate", refusals)
     return replace(same, goal="consolidate", hosts_kept=kept)
 
 
@@ -82,23 +85,31 @@ def _without_useless(problem: Problem, reached: Ints) -> Ints:
     busy[reached[left & (reached >= 0)]] = True
     useless = ~left & (problem.home >= 0) & busy[problem.home]
     goal = np.where(useless, problem.home, reached)
-    over = (problem.free_under(goal) < np.minimum(0.0, problem.free_under(problem.home))).any(axis=1)
-    return reached if over.any() else goal
+    free = problem.free_under(goal)
+    over = (free < np.minimum(0.0, problem.free_under(problem.home))).any(axis=1) & ~problem.holds(free.T >= 0)
+    unmended = len(broken_rules(problem, goal)) > len(broken_rules(problem, reached))
+    return reached if over.any() or unmended else goal
 
 
 def _overloaded(problem: Problem) -> tuple[str, ...]:
     """Hosts over the policy's limits already now: nothing is moved to them."""
     free = problem.free_under(problem.home)
     sentences = []
-    for host in np.flatnonzero((free < 0).any(axis=1)):
+    for host in np.flatnonzero(~problem.holds(free.T >= 0)):
         column = int((free[host] / problem.limits[host]).argmin())
         dimension, label = problem.dimensions[column], problem.hosts[host].label
         limit = problem.limits[host, column]
         sentences.append(
             f"{label} is over the policy's limit now: {limit - free[host, column]:,.1f} {dimension.unit} of "
-            f"{dimension.label} where {limit:,.1f} are allowed."
+            f"{dimension.label} where {limit:,.1f} are allowed{at_time(dimension)}."
         )
     return tuple(sentences)
+
+
+def _break_even_hours(problem: Problem, moves: tuple[Move, ...], saved_watts: float) -> float | None:
+    """After how long the plan has saved what its moves cost; None when it saves nothing."""
+    cost_wh = sum(move.seconds for move in moves) / 3600 * problem.policy.move_watts
+    return round(cost_wh / saved_watts, 6) if saved_watts > 0 else None
 
 
 def _watts(problem: Problem, placement: dict[str, str], on: np.ndarray) -> float:

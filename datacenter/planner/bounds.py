@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from .explanation import at_time
+from .failures import must_restart
 from .model import Bound
-from .problem import Flags, Problem
+from .problem import Flags, Floats, Problem
+from .watt_bound import watts_bound
 
 
 def must_stay_on(problem: Problem) -> Flags:
@@ -19,11 +22,31 @@ def must_stay_on(problem: Problem) -> Flags:
 
 
 def host_bound(problem: Problem) -> Bound:
+    """No plan under this policy leaves fewer hosts on: those with work, the warm reserve, and what N+k asks for.
+
+    Nor does any draw fewer watts than `watts`.
+    """
+    best = working_bound(problem)
+    reserve = _reserve_bound(problem, best.hosts)
+    if reserve > 0:
+        sentence = f"{best.sentence} The warm reserve keeps {reserve} more."
+        best = replace(best, hosts=best.hosts + reserve, sentence=sentence)
+    watts = watts_bound(problem, must_stay_on(problem), _gives(problem))
+    return replace(_failures_bound(problem, best), watts=watts)
+
+
+def standby_bound(problem: Problem) -> int:
+    """How many hosts more than without them the failures to survive ask for, at least."""
+    careless = replace(problem, policy=replace(problem.policy, survive_failures=0))
+    return host_bound(problem).hosts - host_bound(careless).hosts
+
+
+def working_bound(problem: Problem) -> Bound:
     """The best of: hosts that cannot be freed, the aggregate of each dimension, the largest group apart.
 
     The aggregate bound is the linear relaxation: even if workloads could be cut into pieces, the largest
     hosts that give enough in that dimension are this many. A host over its limit now counts with what it
-    carries, since a plan may leave it as it is. The policy's warm reserve comes on top.
+    carries, since a plan may leave it as it is.
     """
     forced, on = must_stay_on(problem), problem.is_on
     count = int(forced.sum())
@@ -32,28 +55,96 @@ def host_bound(problem: Problem) -> Bound:
         best = Bound(0, "", "No host is needed: there is nothing to run.")
     placed = (problem.home >= 0) & on[problem.home]
     totals = problem.need[placed].sum(axis=0)
-    carried = problem.limits - problem.free_under(problem.home)
-    gives = np.maximum(problem.limits, carried)
-    for column, dimension in enumerate(problem.dimensions):
-        base = float(gives[forced, column].sum())
-        others = np.sort(gives[on & ~forced, column])[::-1]
-        reach = base + np.concatenate([[0.0], np.cumsum(others)])
+    gives = _gives(problem)
+    for column in np.flatnonzero(problem.is_strict):
+        dimension = problem.dimensions[column]
+        reach = _reach(gives[:, column], forced, on)
         enough = np.flatnonzero(reach >= totals[column] * (1 - 1e-9))
-        needed = count + (int(enough[0]) if len(enough) else len(others))
+        needed = count + (int(enough[0]) if len(enough) else len(reach) - 1)
         if needed > best.hosts:
             amount = f"{totals[column]:,.0f} {dimension.unit} of {dimension.label}"
-            hour = f" in hour {dimension.hour} of the week" if dimension.hour is not None else ""
             best = Bound(
                 needed,
                 dimension.resource,
                 f"At least {needed} of {int(on.sum())} hosts must stay on: the workloads need {amount}"
-                f"{hour}, and {needed - 1} hosts give {reach[needed - 1 - count]:,.0f} under this policy.",
+                f"{at_time(dimension)}, and {needed - 1} hosts give {reach[needed - 1 - count]:,.0f} under this "
+                "policy.",
+                dimension.hour,
             )
-    best = _apart_bound(problem, best)
-    reserve = _reserve_bound(problem, best.hosts)
-    if reserve > 0:
-        sentence = f"{best.sentence} The warm reserve keeps {reserve} more."
-        best = replace(best, hosts=best.hosts + reserve, sentence=sentence)
+    best = _steps_bound(problem, best, gives, totals, forced)
+    return _apart_bound(problem, best)
+
+
+def _gives(problem: Problem) -> Floats:
+    carried = problem.limits - problem.free_under(problem.home)
+    return np.maximum(problem.limits, carried)
+
+
+def _failures_bound(problem: Problem, best: Bound) -> Bound:
+    """After the loss of the k largest hosts the others must give enough for all that must restart.
+
+    With it runs what is pinned, less what may be lost with k hosts. It binds only a plan that switches something off:
+    otherwise all hosts stay on.
+    """
+    losses, on = problem.policy.survive_failures, problem.is_on
+    wards = [unit for unit in range(len(problem.units)) if must_restart(problem, unit)]
+    wards = [unit for unit in wards if problem.home[unit] >= 0 and on[problem.home[unit]]]
+    if not losses or not wards:
+        return best
+    totals, gives = problem.need[wards].sum(axis=0) + _pinned_left(problem, losses), _gives(problem)
+    for column in np.flatnonzero(problem.is_strict):
+        largest = np.sort(gives[on, column])[::-1]
+        enough = np.flatnonzero(np.cumsum(largest[losses:]) >= totals[column] * (1 - 1e-9))
+        needed = losses + 1 + int(enough[0]) if len(enough) else len(largest)
+        if needed > best.hosts:
+            dimension = problem.dimensions[column]
+            sentence = (
+                f"At least {needed} of {int(on.sum())} hosts must stay on: when the {losses} largest are lost, "
+                f"{totals[column]:,.0f} {dimension.unit} of {dimension.label}{at_time(dimension)} must still fit."
+            )
+            best = Bound(needed, dimension.resource, sentence, dimension.hour)
+    return best
+
+
+def _pinned_left(problem: Problem, losses: int) -> Floats:
+    """What pinned workloads need at least, wherever so many hosts are lost."""
+    load = np.zeros_like(problem.limits)
+    for unit, members in enumerate(problem.units):
+        if problem.home[unit] >= 0 and any(problem.workloads[index].pinned for index in members):
+            load[problem.home[unit]] += problem.need[unit]
+    return np.asarray(np.sort(load[problem.is_on], axis=0)[::-1][losses:].sum(axis=0))
+
+
+def _reach(gives: Floats, forced: Flags, on: Flags) -> Floats:
+    """What the forced hosts give with none, one, two, ... of the largest others."""
+    return float(gives[forced].sum()) + np.concatenate([[0.0], np.cumsum(np.sort(gives[on & ~forced])[::-1])])
+
+
+def _steps_bound(problem: Problem, best: Bound, gives: Floats, totals: Floats, forced: Flags) -> Bound:
+    """For recorded steps, of which each of n hosts may pass its limit in `steps_over`.
+
+    At most n x steps_over steps have a host over its limit; in all others the n hosts must give enough, and the
+    least that can be asked then is that the largest n x steps_over totals are the ones passed.
+    """
+    count = int(forced.sum())
+    for columns in problem.steps:
+        reach = _reach(gives[:, columns].max(axis=1), forced, problem.is_on)
+        largest = columns[np.argsort(-totals[columns], kind="stable")]
+        for more, give in enumerate(reach):
+            hosts = count + more
+            passed = hosts * problem.steps_over
+            if passed >= len(largest) or give >= totals[largest[passed]] * (1 - 1e-9):
+                break
+            if hosts + 1 > best.hosts and more + 1 < len(reach):
+                dimension = problem.dimensions[largest[passed]]
+                best = Bound(
+                    hosts + 1,
+                    dimension.resource,
+                    f"At least {hosts + 1} of {int(problem.is_on.sum())} hosts must stay on: {hosts} give {give:,.0f} "
+                    f"{dimension.unit} of {dimension.label}, and in {passed + 1} recorded steps more is needed, of "
+                    f"which the policy's risk lets them pass {passed}.",
+                    dimension.hour,
+                )
     return best
 
 
@@ -62,8 +153,7 @@ def _reserve_bound(problem: Problem, needed: int) -> int:
     occupied = np.zeros(len(problem.hosts), dtype=bool)
     occupied[problem.home[problem.fixed & (problem.home >= 0)]] = True
     anyway = sum(not host.can_power_off and not occupied[row] for row, host in enumerate(problem.hosts))
-    wanted = max(problem.policy.spare_hosts, problem.policy.survive_failures)
-    return min(wanted - anyway, int(problem.is_open.sum()) - needed)
+    return min(problem.policy.spare_hosts - anyway, int(problem.is_open.sum()) - needed)
 
 
 def _apart_bound(problem: Problem, best: Bound) -> Bound:

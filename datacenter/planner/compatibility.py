@@ -26,6 +26,11 @@ def why_incompatible(workload: Workload, host: Host) -> str | None:
     missing = [pool for pool in workload.pools if pool not in host.pools]
     if missing:
         return f"{host.label} does not read the storage pool {missing[0]}"
+    missing = [product for product in workload.licences if product not in host.licences]
+    if missing:
+        return f"the licence of {missing[0]} does not cover {host.label}"
+    if workload.within and not {host.site, f"{host.site}/{host.rack}"} & set(workload.within):
+        return f"{workload.label} must stay within {', '.join(workload.within)}, near its storage and network"
     return None
 
 
@@ -48,4 +53,6 @@ def requirements(workload: Workload) -> tuple[object, ...]:
         workload.pools,
         workload.only_hosts,
         workload.never_hosts,
+        workload.licences,
+        workload.within,
     )

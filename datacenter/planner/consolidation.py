@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
-from .assembly import assemble, assignment_of, stay_as_is
+from .assembly import assemble, stay_as_is
 from .bounds import host_bound
 from .cost import cost_of, hosts_staying_on
 from .draining import drain
-from .failures import restart_hosts
+from .licensing import gathered_by_licence
 from .model import DataCenter, KeptHost, Plan, Policy
 from .problem import Ints, Problem, problem_of
-from .relief import relieved
-from .repacking import repack
+from .repacking import frugality, repack
+from .righting import put_right
+from .surviving import surviving_plan
 from .validation import check_input
+from .worth import worth_while
 
 LARGE = 2_000  # units from which an answer within 0.2 % of the bound ends the search
 
@@ -28,29 +26,41 @@ def plan(data_center: DataCenter, policy: Policy) -> Plan:
     """
     check_input(data_center, policy)
     problem = problem_of(data_center, policy)
-    if not policy.survive_failures:
-        return assemble(problem, best_assignment(problem), "consolidate")
-    return _surviving_plan(problem)
+    return worth_while(
+        _plan_of(problem),
+        policy,
+        again=lambda smaller: _plan_of(problem_of(data_center, smaller)),
+        stay=lambda refusal: stay_as_is(problem, (refusal,)),
+    )
+
+
+def _plan_of(problem: Problem) -> Plan:
+    if problem.policy.survive_failures or problem.policy.survive_rack:
+        return surviving_plan(problem, choices)
+    return assemble(problem, best_assignment(problem), "consolidate")
 
 
 def best_assignment(problem: Problem) -> Ints:
     """The best of packing onto chosen survivors, of draining host by host, and of leaving all as it is."""
-    return min(_choices(problem), key=lambda assignment: cost_of(problem, assignment))
+    return min(choices(problem), key=lambda assignment: cost_of(problem, assignment))
 
 
-def _choices(problem: Problem) -> list[Ints]:
-    """The assignments worth comparing, each with its overloaded hosts relieved."""
-    found = _searched(problem)
-    return [problem.home] + [
-        relieved(problem, assignment, hosts_staying_on(problem, assignment)) for assignment in found
-    ]
+def choices(problem: Problem) -> list[Ints]:
+    """The assignments worth comparing, each with its broken rules mended and its overloaded hosts relieved."""
+    return [problem.home] + [put_right(problem, assignment) for assignment in _searched(problem)]
 
 
 def _searched(problem: Problem) -> list[Ints]:
     packed = repack(problem, int(problem.is_on.sum()))
     if packed is not None and _is_near_least(problem, packed):
         return [packed]
-    return [problem.home, drain(problem)] + ([packed] if packed is not None else [])
+    found = [problem.home, drain(problem)] + ([packed] if packed is not None else [])
+    if problem.policy.objective != "hosts":
+        frugal = repack(problem, int(problem.is_on.sum()) + 1, frugality(problem))
+        found += [frugal] if frugal is not None else []
+    if problem.policy.objective == "money" and problem.policy.licences:
+        found += [gathered_by_licence(problem, assignment) for assignment in found]
+    return found
 
 
 def _is_near_least(problem: Problem, assignment: Ints) -> bool:
@@ -58,22 +68,6 @@ def _is_near_least(problem: Problem, assignment: Ints) -> bool:
     on = int(hosts_staying_on(problem, assignment).sum())
     is_large = len(problem.units) > LARGE
     return is_large and problem.policy.objective == "hosts" and on <= 1.002 * host_bound(problem).hosts
-
-
-def _surviving_plan(problem: Problem) -> Plan:
-    """The best plan after which the loss of any k hosts can be survived; nothing is switched off without it."""
-    refusal = ""
-    for assignment in sorted(_choices(problem), key=lambda assignment: cost_of(problem, assignment)):
-        result = assemble(problem, assignment, "consolidate")
-        if not result.hosts_to_power_off:
-            continue
-        reached = assignment_of(problem, result.placement_after)
-        stays = np.array([host.id not in result.hosts_to_power_off and host.is_on for host in problem.hosts])
-        where = restart_hosts(problem, reached, stays, problem.policy.survive_failures)
-        if isinstance(where, dict):
-            return replace(result, restart_on=where)
-        refusal = refusal or where
-    return stay_as_is(problem, (f"No host is switched off: {refusal}",) if refusal else ())
 
 
 def why_not_freed(data_center: DataCenter, policy: Policy, host_id: str) -> KeptHost | None:

@@ -1,7 +1,14 @@
-"""What a workload takes and what a host may give under a policy: one row of numbers each, by dimension."""
+"""What a workload takes and what a host may give under a policy: one row of numbers each, by dimension.
+
+Demand through time is many dimensions: an hour of the week each, or a recorded step each. The series of all
+workloads speak of the same steps, so a sum over a host holds their correlation as it was: two that peak together
+fill it, a day load and a night load share it. Limits of recorded steps may be passed in as many of them as the
+policy's risk allows.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +23,13 @@ PROMISED = "promised CPU"
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One limit held on every host: a resource, and for profiles the hour of the week."""
+    """One limit held on every host: a resource, for profiles the hour of the week, for series the step recorded."""
 
     resource: str
     label: str
     unit: str
     hour: int | None = None
+    step: int | None = None
 
 
 _LABELS = {
@@ -42,11 +50,16 @@ _HEADROOM = {
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """`needs[workload, dimension]` and `limits[host, dimension]`, rows in the order of the data center."""
+    """`needs[workload, dimension]` and `limits[host, dimension]`, rows in the order of the data center.
+
+    `steps[resource, step]` are the dimensions of which a host may pass its limit in `steps_over` steps.
+    """
 
     dimensions: tuple[Dimension, ...]
     needs: Matrix
     limits: Matrix
+    steps: NDArray[np.int64]
+    steps_over: int
 
 
 def demand_of(data_center: DataCenter, policy: Policy) -> Demand:
@@ -72,17 +85,19 @@ def demand_of(data_center: DataCenter, policy: Policy) -> Demand:
             need = np.where(np.isnan(peak), allocated, peak)
         else:
             need = np.fmax(allocated, peak)
-        by_hour = _profiles(workloads, resource) if policy.use_profiles else None
-        if by_hour is None:
+        times = _times(data_center, resource) if policy.use_profiles else []
+        if not times:
             add(Dimension(resource, label, unit), need, limit)
             continue
-        unknown = np.isnan(by_hour[:, :1])
-        hours = np.where(unknown, need[:, None], by_hour)
-        for hour in range(168):
-            add(Dimension(resource, label, unit, hour), np.ascontiguousarray(hours[:, hour]), limit)
+        through = _through_time(workloads, resource, policy, times, need)
+        if through.any() and (limit < UNLIMITED).any():
+            dimensions += [Dimension(resource, label, unit, hour, step) for hour, step in times]
+            needs += list(np.ascontiguousarray(through.T))
+            limits += [limit] * len(times)
+    steps, steps_over = _steps_of(dimensions, policy)
     if not dimensions:
-        return Demand((), np.zeros((len(workloads), 0)), np.zeros((len(hosts), 0)))
-    return Demand(tuple(dimensions), np.column_stack(needs), np.column_stack(limits))
+        return Demand((), np.zeros((len(workloads), 0)), np.zeros((len(hosts), 0)), steps, steps_over)
+    return Demand(tuple(dimensions), np.column_stack(needs), np.column_stack(limits), steps, steps_over)
 
 
 def needs_of(workload: Workload, policy: Policy, dimensions: tuple[Dimension, ...]) -> Matrix:
@@ -97,8 +112,8 @@ def needs_of(workload: Workload, policy: Policy, dimensions: tuple[Dimension, ..
             row.append(allocated)
             continue
         need = (allocated if np.isnan(peak) else peak) if separate else float(np.fmax(allocated, peak))
-        hours = getattr(workload.profile, resource, ()) if workload.profile and dimension.hour is not None else ()
-        row.append(hours[dimension.hour] if hours and dimension.hour is not None else need)
+        known = _known_at(workload, resource, policy, dimension.hour, dimension.step)
+        row.append(need if known is None else known)
     return np.array(row)
 
 
@@ -118,11 +133,66 @@ def _observed(workloads: tuple[Workload, ...], resource: str) -> Matrix:
     return np.array([np.nan if amount is None else amount for amount in amounts], dtype=float)
 
 
-def _profiles(workloads: tuple[Workload, ...], resource: str) -> Matrix | None:
-    """Hours by workload, NaN rows without a profile; None when nobody has one."""
-    if resource not in ("cpu_cores", "memory_mib"):
-        return None
-    rows = [getattr(item.profile, resource) if item.profile else () for item in workloads]
-    if not any(rows):
-        return None
-    return np.array([row or (np.nan,) * 168 for row in rows], dtype=float)
+Time = tuple[int | None, int | None]  # hour of the week, recorded step
+
+
+def _times(data_center: DataCenter, resource: str) -> list[Time]:
+    """The points in time that this resource is known at: recorded steps, else hours of the week, else none."""
+    workloads = data_center.workloads
+    count = max((len(getattr(item.series, resource, ())) for item in workloads if item.series), default=0)
+    if count:
+        start, per_hour = data_center.series_start_hour, data_center.series_per_hour
+        return [((start + step // per_hour) % 168, step) for step in range(count)]
+    names = profile_names(resource)
+    if any(getattr(item.profile, name, ()) for item in workloads if item.profile for name in names):
+        return [(hour, None) for hour in range(168)]
+    return []
+
+
+def profile_names(resource: str) -> tuple[str, ...]:
+    """The profile's fields for that resource, p50 to peak."""
+    return tuple(resource + ending for ending in ("_p50", "", "_p99", "_peak"))
+
+
+def hours_known(workload: Workload, resource: str, risk: float) -> tuple[float, ...]:
+    """The profile whose percentile the risk asks for; where it was not recorded the next stricter one, else looser."""
+    names = profile_names(resource)
+    first = 0 if risk >= 0.5 else 1 if risk >= 0.05 else 2 if risk >= 0.01 else 3
+    hours = [getattr(workload.profile, name, ()) for name in (*names[first:], *reversed(names[:first]))]
+    return next((found for found in hours if found), ())
+
+
+def _known_at(workload: Workload, resource: str, policy: Policy, hour: int | None, step: int | None) -> float | None:
+    series = getattr(workload.series, resource, ()) if step is not None else ()
+    if series and step is not None:
+        return float(series[step])
+    hours = hours_known(workload, resource, policy.overload_risk) if hour is not None else ()
+    return float(hours[hour]) if hours and hour is not None else None
+
+
+def _through_time(
+    workloads: tuple[Workload, ...], resource: str, policy: Policy, times: list[Time], need: Matrix
+) -> Matrix:
+    """Demand by workload and point in time; what is not known is the workload's one number all the time."""
+    hour_of = [hour or 0 for hour, _ in times]
+    is_recorded = times[0][1] is not None
+    rows = np.repeat(need[:, None], len(times), axis=1)
+    for row, workload in enumerate(workloads):
+        series = getattr(workload.series, resource, ()) if is_recorded else ()
+        if series:
+            rows[row] = series
+        elif hours := hours_known(workload, resource, policy.overload_risk):
+            rows[row] = np.asarray(hours)[hour_of]
+    return rows
+
+
+def _steps_of(dimensions: list[Dimension], policy: Policy) -> tuple[NDArray[np.int64], int]:
+    """The recorded steps' dimensions as resource x step, and how many steps may be over; nothing where none may."""
+    by_resource: dict[str, list[int]] = defaultdict(list)
+    for column, dimension in enumerate(dimensions):
+        if dimension.step is not None:
+            by_resource[dimension.resource].append(column)
+    count = max((len(columns) for columns in by_resource.values()), default=0)
+    over = int(policy.overload_risk * count + 1e-9)
+    rows = list(by_resource.values()) if over else []
+    return np.array(rows, dtype=np.int64).reshape(len(rows), count), over

@@ -69,8 +69,8 @@ def _orders(problem: Problem) -> Iterator[Ints]:
     size = problem.limits[hosts] @ problem.scale
     load = size - problem.free_under(problem.home)[hosts] @ problem.scale
     watts = np.array([problem.hosts[host].peak_watts for host in hosts])
-    if problem.policy.survive_failures:
-        standby = standby_hosts(problem, ~np.isin(np.arange(len(problem.hosts)), hosts), 1)
+    standby = standby_hosts(problem, ~np.isin(np.arange(len(problem.hosts)), hosts))
+    if len(standby):
         rest = hosts[~np.isin(hosts, standby)]
         yield np.concatenate([standby, rest[np.lexsort((rest, size[~np.isin(hosts, standby)]))]])
     yield hosts[np.lexsort((load, size))]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .compatibility import why_closed, why_incompatible
+from .demand import Dimension
+from .gathering import why_astray
 from .model import KeptHost, Unmoved
 from .packing import Packing
 from .problem import Flags, Ints, Problem
+from .windows import DAYS
 
 NAMED = 3  # workloads named in a sentence before "and n more"
 
@@ -78,7 +81,8 @@ def _largest_gap(problem: Problem, packing: Packing, unit: int, host: int) -> st
     column = int((lack[:, best] / np.maximum(problem.limits[packing.receivers[rows[best]]], 1e-12)).argmax())
     dimension, target = problem.dimensions[column], problem.hosts[packing.receivers[rows[best]]]
     return (
-        f"{label} needs {_amount(problem.need[unit][column], dimension.unit)} of {dimension.label}, and the "
+        f"{label} needs {_amount(problem.need[unit][column], dimension.unit)} of {dimension.label}"
+        f"{at_time(dimension)}, and the "
         f"best other host, {target.label}, has {_amount(packing.free[column, rows[best]], dimension.unit)} free"
     )
 
@@ -130,22 +134,31 @@ def why_not_on(problem: Problem, packing: Packing, unit: int, host: int) -> str 
         return _clause(closed)
     for index in problem.units[unit]:
         reason = why_incompatible(problem.workloads[index], target)
-        if reason:
+        if reason := reason or why_astray(problem.gatherings.get(problem.workloads[index].id, ()), target):
             return reason
     row = int(packing.row_of[host])
     lack = problem.need[unit] - packing.free[:, row]
-    if (lack > 0).any():
+    if not problem.holds(lack <= 0):
         column = int((lack / np.maximum(problem.limits[host], 1e-12)).argmax())
         dimension = problem.dimensions[column]
         free = max(0.0, float(packing.free[column, row]))
         return (
-            f"needs {_amount(problem.need[unit][column], dimension.unit)} of {dimension.label}, and "
-            f"{target.label} has {_amount(free, dimension.unit)} free within the policy"
+            f"needs {_amount(problem.need[unit][column], dimension.unit)} of {dimension.label}{at_time(dimension)}"
+            f", and {target.label} has {_amount(free, dimension.unit)} free within the policy"
         )
     for rule in packing.broken_rules(unit, host):
         mates = _mates_near(problem, packing, unit, rule, host)
         return f"rule {problem.rule_values[rule].name} keeps it apart from {mates} on {target.label}"
     return None
+
+
+def why_nowhere(problem: Problem, packing: Packing, unit: int) -> str:
+    """Why no host can take the unit, as a clause with what each of them says."""
+    label = problem.unit_label(unit)
+    reasons = [why_not_on(problem, packing, unit, int(host)) for host in packing.receivers]
+    if not reasons:
+        return f"{label} has nowhere to go: no other host is on and takes new work"
+    return f"{label} has nowhere to go: " + "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def _mates_near(problem: Problem, packing: Packing, unit: int, rule: int, host: int) -> str:
@@ -169,9 +182,17 @@ def _rules_in_the_way(problem: Problem, packing: Packing, unit: int) -> list[str
         row = packing.row_of[host]
         if host == packing.assignment[unit] or not packing.allowed[problem.group[unit], row]:
             continue
-        if (packing.free[:, row] >= problem.need[unit]).all():
+        if problem.holds(packing.free[:, row] >= problem.need[unit]):
             names += [problem.rule_values[rule].name for rule in packing.broken_rules(unit, int(host))]
     return list(dict.fromkeys(names))
+
+
+def at_time(dimension: Dimension) -> str:
+    """When the dimension's limit binds, as the end of a clause; empty where demand is one number."""
+    if dimension.hour is None:
+        return ""
+    when = f" on {DAYS[dimension.hour // 24]} at {dimension.hour % 24:02}:00"
+    return when if dimension.step is None else f"{when} (step {dimension.step + 1} of the record)"
 
 
 def _ids(problem: Problem, units: list[int]) -> tuple[str, ...]:

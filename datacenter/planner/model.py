@@ -271,6 +271,14 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class JointLoss:
+    """Several hosts lost together, and where those of their workloads restart that go elsewhere then."""
+
+    hosts: tuple[str, ...]
+    restart_on: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The answer. `refusals` holds a sentence for everything asked for that cannot be done."""
 
@@ -289,8 +297,11 @@ class Plan:
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     restart_on: dict[str, str] = field(default_factory=dict)  # where each restarts if its host is lost (N+1)
-    # and where, if those hosts (ids joined by a blank) are lost together, for those that go elsewhere then
-    restart_after: dict[str, dict[str, str]] = field(default_factory=dict)
+    restart_after: tuple[JointLoss, ...] = ()  # where those go that cannot go there when several hosts are lost
+    restart_on_way: dict[str, str] = field(default_factory=dict)  # the same while moves run, for what stays
+    restart_after_on_way: tuple[JointLoss, ...] = ()
+    unsurvived_on_way: tuple[tuple[str, ...], ...] = ()  # losses that are not survived as things are, nor on the way
+    power_off_last: bool = False  # hosts are switched off only when all moves are done: they are needed till then
     break_even_hours: float | None = None  # after which it has saved the energy its moves cost; None: it saves none
 
     @property

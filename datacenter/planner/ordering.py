@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .durations import Timetable, move_seconds
 from .model import Move
 from .packing import Packing
 from .problem import Ints, Problem
@@ -117,12 +118,12 @@ class _Sequence:
             if self.steps[step].source == target:
                 missing = missing - need[self.steps[step].unit]
         for step in self.departures[target]:
-            if (missing <= 0).all():
+            if self.problem.holds(missing <= 0):
                 break
             if step not in waits:
                 waits.add(step)
                 missing = missing - need[self.steps[step].unit]
-        return waits if (missing <= 0).all() else None
+        return waits if self.problem.holds(missing <= 0) else None
 
     def _rule_waits(self, unit: int, target: int) -> set[int] | None:
         rules, source = self.problem.rules, int(self.place[unit])
@@ -167,6 +168,7 @@ def _moves_of(problem: Problem, steps: list[_Step], reached: Ints) -> tuple[Move
     outgoing: Counter[tuple[int, int]] = Counter()
     hosts, policy = problem.hosts, problem.policy
     busy = {int(host) for host in reached}
+    timetable = Timetable(policy)
     for step in steps:
         earliest = 1 + max((waves[other] for other in step.after), default=0)
         wave = earliest
@@ -182,13 +184,16 @@ def _moves_of(problem: Problem, steps: list[_Step], reached: Ints) -> tuple[Move
             outgoing[step.source, wave] += 1
             ids[-1].append(f"m{len(moves) + 1}")
             workload, source = problem.workloads[index], hosts[step.source]
+            after = tuple(name for other in step.after for name in ids[other])
+            seconds, blackout_s = move_seconds(workload, policy)
+            starts_s = timetable.enter(ids[-1][-1], step.source, step.target, after, seconds)
             moves.append(
                 Move(
                     id=ids[-1][-1],
                     workload=workload.id,
                     source=source.id,
                     target=hosts[step.target].id,
-                    after=tuple(name for other in step.after for name in ids[other]),
+                    after=after,
                     reason=(
                         f"waits on {hosts[step.target].label} until its own place is free"
                         if step.is_parking
@@ -199,6 +204,9 @@ def _moves_of(problem: Problem, steps: list[_Step], reached: Ints) -> tuple[Move
                     wave=wave,
                     memory_mib=workload.allocation.memory_mib or 0.0,
                     copy_gib=workload.copy_gib,
+                    starts_s=round(starts_s, 3),
+                    seconds=round(seconds, 3),
+                    blackout_ms=round(blackout_s * 1000, 1),
                 )
             )
         waves.append(max([wave, earliest]))

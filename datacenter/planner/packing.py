@@ -29,7 +29,7 @@ class Packing:
     def candidates(self, unit: int) -> Flags:
         """Receivers (as rows) on which the unit fits and breaks no rule; its present host is not one."""
         problem = self.problem
-        fits = (self.free >= problem.need[unit][:, None]).all(axis=0)
+        fits = problem.holds(self.free >= problem.need[unit][:, None])
         fits &= self.allowed[problem.group[unit]]
         fits &= ~self.is_closed
         row = self.row_of[self.assignment[unit]] if self.assignment[unit] >= 0 else -1
@@ -46,9 +46,11 @@ class Packing:
         own = rules.of_unit[rules.of_unit_start[unit] : rules.of_unit_start[unit + 1]]
         return [int(rule) for rule in own if self._forbidden(unit, int(rule))[row]]
 
-    def best_fit(self, unit: int) -> int:
-        """The fullest host on which the unit fits, or -1. Ties go to the first host."""
+    def best_fit(self, unit: int, among: Flags | None = None) -> int:
+        """The fullest host (of the receivers in `among`) on which the unit fits, or -1. Ties go to the first host."""
         fits = self.candidates(unit)
+        if among is not None:
+            fits &= among
         if not fits.any():
             return -1
         return int(self.receivers[np.where(fits, self.slack, np.inf).argmin()])

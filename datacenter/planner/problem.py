@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from .compatibility import requirements, why_closed, why_incompatible
 from .demand import Dimension, demand_of
+from .gathering import Gathering, gatherings_of, why_astray
 from .grouping import all_rules, domain_of, units_of
 from .model import DataCenter, Host, Policy, Rule, Workload
+from .windows import why_fixed_now
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -57,6 +59,10 @@ class Problem:
     scale: Floats  # weight of one unit of each dimension in scores: scarcer weighs more
     group: Ints  # unit -> row of `allowed`
     allowed: Flags  # [distinct requirements x hosts]: compatible and taking new work
+    gatherings: dict[str, tuple[Gathering, ...]]  # workload id -> where rules keep it together with others
+    steps: Ints  # [resources x recorded steps] -> dimension; empty where no step may be over
+    steps_over: int  # recorded steps in which a host may be over its limits
+    is_strict: Flags  # dimensions that hold always
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -77,13 +83,20 @@ class Problem:
         np.add.at(load, assignment[placed], self.need[placed])
         return self.limits - load
 
+    def holds(self, enough: Flags) -> Flags:
+        """Whether limits hold under the policy's risk, from what is enough by dimension (and column, if any)."""
+        if not self.steps.size:
+            return np.asarray(enough.all(axis=0))
+        over = (~enough[self.steps]).any(axis=0)
+        return np.asarray(enough[self.is_strict].all(axis=0) & (over.sum(axis=0) <= self.steps_over))
+
     def unit_label(self, unit: int) -> str:
         return " with ".join(self.workloads[index].label for index in self.units[unit])
 
     def why_fixed(self, unit: int) -> str | None:
         """The sentence that keeps the unit in place, or None."""
         for index in self.units[unit]:
-            reason = self.workloads[index].why_fixed
+            reason = why_fixed_now(self.workloads[index], self.policy)
             if reason:
                 return reason
         if self.home[unit] >= 0 and not self.hosts[self.home[unit]].is_on:
@@ -103,15 +116,17 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
     need = np.zeros((len(units), len(demand.dimensions)))
     np.add.at(need, unit_of, demand.needs)
     limits = np.minimum(demand.limits, np.maximum(need.sum(axis=0), 1.0) * 2)  # "unlimited" made finite
-    rule_values = all_rules(data_center)
+    rule_values = tuple(rule for rule in all_rules(data_center) if rule.kind != "together")
+    gatherings = gatherings_of(data_center)
     rules = _rules_of(data_center, rule_values, unit_of, len(units), host_index)
     home = np.array([host_index.get(workloads[members[0]].host, -1) for members in units], dtype=np.int64)
     is_open = np.array([why_closed(host) is None for host in hosts], dtype=bool)
-    group, allowed = _compatibility(data_center, units, is_open)
+    group, allowed = _compatibility(data_center, units, is_open, gatherings)
     copy = np.array([(w.allocation.memory_mib or 0.0) / 1024.0 + w.copy_gib for w in workloads], dtype=float)
     copy_cost = np.zeros(len(units))
     np.add.at(copy_cost, unit_of, copy)
-    fixed = np.array([any(workloads[index].why_fixed for index in members) for members in units], dtype=bool)
+    is_fixed = [why_fixed_now(workload, policy) is not None for workload in workloads]
+    fixed = np.array([any(is_fixed[index] for index in members) for members in units], dtype=bool)
     fixed |= _contradictory(rule_values, unit_of, data_center)
     is_on = np.array([host.is_on for host in hosts] or [False], dtype=bool)
     fixed |= (home >= 0) & ~is_on[home]
@@ -138,6 +153,10 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
         scale,
         group,
         allowed,
+        gatherings,
+        demand.steps,
+        demand.steps_over,
+        ~np.isin(np.arange(len(demand.dimensions)), demand.steps),
     )
 
 
@@ -147,22 +166,32 @@ def _share_of_resource(dimensions: tuple[Dimension, ...]) -> Floats:
     return np.array([1.0 / names.count(name) for name in names])
 
 
-def _compatibility(data_center: DataCenter, units: list[tuple[int, ...]], is_open: Flags) -> tuple[Ints, Flags]:
+def _compatibility(
+    data_center: DataCenter,
+    units: list[tuple[int, ...]],
+    is_open: Flags,
+    gatherings: dict[str, tuple[Gathering, ...]],
+) -> tuple[Ints, Flags]:
     """Units with equal requirements share one row of hosts that may take them."""
     rows: dict[tuple[object, ...], int] = {}
     allowed: list[list[bool]] = []
     group = np.zeros(len(units), dtype=np.int64)
     for unit, members in enumerate(units):
-        key = tuple(requirements(data_center.workloads[index]) for index in members)
+        workloads = [data_center.workloads[index] for index in members]
+        key = tuple((*requirements(item), gatherings.get(item.id, ())) for item in workloads)
         if key not in rows:
             rows[key] = len(allowed)
-            workloads = [data_center.workloads[index] for index in members]
-            allowed.append(
-                [all(why_incompatible(item, host) is None for item in workloads) for host in data_center.hosts]
-            )
+            allowed.append([_may_take(host, workloads, gatherings) for host in data_center.hosts])
         group[unit] = rows[key]
     table = np.array(allowed, dtype=bool).reshape(len(allowed), len(data_center.hosts))
     return group, table & is_open
+
+
+def _may_take(host: Host, workloads: list[Workload], gatherings: dict[str, tuple[Gathering, ...]]) -> bool:
+    return all(
+        why_incompatible(item, host) is None and why_astray(gatherings.get(item.id, ()), host) is None
+        for item in workloads
+    )
 
 
 def _rules_of(

@@ -12,17 +12,19 @@ from .problem import Flags, Floats, Ints, Problem
 def overload(problem: Problem, assignment: Ints) -> Floats:
     """By host, how far it is over its limits: the largest excess as a share of the limit, 0 where all fits."""
     free = problem.free_under(assignment)
-    return np.maximum(0.0, -free / np.maximum(problem.limits, 1e-12)).max(axis=1, initial=0.0)
+    excess = np.maximum(0.0, -free / np.maximum(problem.limits, 1e-12)).max(axis=1, initial=0.0)
+    return np.where(problem.holds(free.T >= 0), 0.0, excess)
 
 
-def relieved(problem: Problem, assignment: Ints, stays: Flags) -> Ints:
-    """The assignment with workloads moved off overloaded hosts, to hosts that stay on first, then to any."""
-    hot = np.flatnonzero((overload(problem, assignment) > 0) & problem.is_on)
+def relieved(problem: Problem, assignment: Ints, stays: Flags, wanted: Flags | None = None) -> Ints:
+    """The assignment with workloads moved off overloaded hosts (or those in `wanted`), to hosts that stay on first."""
+    over = (overload(problem, assignment) > 0) & problem.is_on
+    hot = np.flatnonzero(over if wanted is None else over & wanted)
     if not len(hot):
         return assignment
     packing = Packing(problem, assignment, np.flatnonzero(problem.is_open))
     idle = np.flatnonzero(problem.is_open & ~stays)
-    for host in hot:
+    for host in np.flatnonzero(over):
         packing.close(int(host))
     for host in hot:
         for host_idle in idle:
@@ -40,7 +42,7 @@ def _cool(problem: Problem, packing: Packing, host: int) -> bool:
         mine = np.flatnonzero((packing.assignment == host) & ~problem.fixed)
         here = np.flatnonzero(packing.assignment == host)
         excess = problem.need[here].sum(axis=0) - problem.limits[host]
-        if (excess <= 0).all():
+        if problem.holds(excess <= 0):
             return True
         over = excess > 0
         helps = mine[(problem.need[mine][:, over] > 0).any(axis=1)]

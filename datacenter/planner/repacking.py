@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .bounds import host_bound, must_stay_on
+from .bounds import must_stay_on, working_bound
 from .budget import move_cost, within_budget
 from .failures import standby_hosts
 from .packing import Packing
@@ -21,19 +21,35 @@ from .problem import Flags, Floats, Ints, Problem
 MARGINS = (0.0, 0.001, 0.002, 0.004, 0.01, 0.02, 0.04)  # room beyond the aggregate need
 
 
-def repack(problem: Problem, most_hosts: int) -> Ints | None:
-    """An assignment with fewer hosts with work than `most_hosts`, the fewest found; None if there is none."""
-    reserve = max(problem.policy.spare_hosts, problem.policy.survive_failures)
-    least = _fewest_in_budget(problem, host_bound(problem).hosts - reserve, most_hosts)
+def repack(problem: Problem, most_hosts: int, worth: Floats | None = None) -> Ints | None:
+    """An assignment with fewer hosts with work than `most_hosts`, the fewest found; None if there is none.
+
+    `worth` by host says which are best kept, where it is not what moving their load would cost.
+    """
+    worth = _cost_of_leaving(problem) if worth is None else worth
+    least = _fewest_in_budget(problem, working_bound(problem).hosts, most_hosts, worth)
     for count in _counts(least, most_hosts):
-        for keep in _survivors(problem, count):
+        for keep in _survivors(problem, count, worth):
             assignment = _pack_onto(problem, keep)
             if assignment is not None:
                 return assignment
     return None
 
 
-def _fewest_in_budget(problem: Problem, least: int, most: int) -> int:
+def frugality(problem: Problem) -> Floats:
+    """Worth by host where energy counts: how much less than the hungriest it draws when idle."""
+    idle = np.array([host.idle_watts for host in problem.hosts])
+    return np.asarray(idle.max(initial=0.0) - idle)
+
+
+def _cost_of_leaving(problem: Problem) -> Floats:
+    held = np.zeros(len(problem.hosts))
+    placed = problem.home >= 0
+    np.add.at(held, problem.home[placed], move_cost(problem)[placed])
+    return held
+
+
+def _fewest_in_budget(problem: Problem, least: int, most: int, worth: Floats) -> int:
     """The least number of hosts for which some survivors leave no more to move than the policy allows.
 
     Found by bisection: the fewer survivors, the more must move.
@@ -41,7 +57,7 @@ def _fewest_in_budget(problem: Problem, least: int, most: int) -> int:
     low, high = max(1, least), most
     while low < high:
         middle = (low + high) // 2
-        keep = next(_survivors(problem, middle), None)
+        keep = next(_survivors(problem, middle, worth), None)
         if keep is not None and within_budget(problem, problem.home, _homeless(problem, keep)):
             high = middle
         else:
@@ -59,23 +75,24 @@ def _counts(least: int, most: int) -> Iterator[int]:
             step = max(1, (count - least) // 4)
 
 
-def _survivors(problem: Problem, count: int) -> Iterator[Flags]:
-    """Sets of `count` hosts to keep: enough room in every dimension, and little to move."""
+def _survivors(problem: Problem, count: int, worth: Floats) -> Iterator[Flags]:
+    """Sets of `count` hosts to keep: enough room in every dimension, and together worth most."""
     forced = must_stay_on(problem)
-    standby = standby_hosts(problem, forced, problem.policy.survive_failures)
+    standby = standby_hosts(problem, forced)
     free_choice = np.setdiff1d(np.flatnonzero(problem.is_open & ~forced), standby)
     wanted = count - int(forced.sum())
     if wanted < 0 or wanted > len(free_choice):
         return
-    held = np.zeros(len(problem.hosts))
     placed = problem.home >= 0
-    np.add.at(held, problem.home[placed], move_cost(problem)[placed])
     size = problem.limits @ problem.scale
     total = problem.need[placed & problem.is_on[problem.home]].sum(axis=0)
+    for columns in problem.steps:  # the highest totals are those that the policy's risk lets pass
+        passed = min(count * problem.steps_over, len(columns) - 1)
+        total[columns] = np.minimum(total[columns], np.sort(total[columns])[::-1][passed])
     base = problem.limits[forced].sum(axis=0)
     seen: set[bytes] = set()
     for margin in MARGINS:
-        chosen = _cheapest(free_choice, wanted, held, size, problem.limits, total * (1 + margin) - base)
+        chosen = _cheapest(free_choice, wanted, worth, size, problem.limits, total * (1 + margin) - base)
         if chosen is None:
             return
         keep = forced.copy()
@@ -85,14 +102,14 @@ def _survivors(problem: Problem, count: int) -> Iterator[Flags]:
             yield keep
 
 
-def _cheapest(hosts: Ints, wanted: int, held: Floats, size: Floats, limits: Floats, needed: Floats) -> Ints | None:
-    """The `wanted` hosts that hold most, with as much weight on their size as the needed room asks for.
+def _cheapest(hosts: Ints, wanted: int, worth: Floats, size: Floats, limits: Floats, needed: Floats) -> Ints | None:
+    """The `wanted` hosts that are worth most, with as much weight on their size as the needed room asks for.
 
     Lagrangian relaxation of the room constraint, its one multiplier found by bisection.
     """
 
     def top(weight: float) -> Ints:
-        score = held[hosts] / max(held.sum(), 1e-12) + weight * size[hosts] / max(size.sum(), 1e-12)
+        score = worth[hosts] / max(worth.sum(), 1e-12) + weight * size[hosts] / max(size.sum(), 1e-12)
         return hosts[np.lexsort((hosts, -score))[:wanted]]
 
     def gives_enough(chosen: Ints) -> bool:

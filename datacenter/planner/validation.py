@@ -50,7 +50,7 @@ def check_input(data_center: DataCenter, policy: Policy) -> None:
             raise Invalid(f"Workload {workload.label} is on host {workload.host}, which is not in the inventory.")
     for rule in data_center.rules:
         _check_rule(rule, known)
-    _check_series(data_center)
+    check_series(data_center)
 
 
 def check_host(host: Host) -> None:
@@ -126,7 +126,7 @@ def _check_rule(rule: Rule, known: set[str]) -> None:
         _check_count(rule.at_least, f"{where}: at_least", 1)
 
 
-def _check_series(data_center: DataCenter) -> None:
+def check_series(data_center: DataCenter) -> None:
     """All recorded series speak of the same steps."""
     _check_hour(data_center.series_start_hour, "series_start_hour")
     _check_count(data_center.series_per_hour, "series_per_hour", 1)

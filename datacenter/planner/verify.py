@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import DataCenter, Host, Move, Plan, Policy, Rule, Workload
+from .model import DataCenter, Move, Plan, Policy, Rule, Workload
+from .verify_failures import unsurvived
+from .verify_inputs import TOLERANCE, WEEK, Ledger, place_of, unsuitable
 
-TOLERANCE = 1e-6
-WEEK = 168
+TIME_TOLERANCE_S = 0.01  # times are rounded to milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class _Judge:
         self.hosts = {host.id: host for host in data_center.hosts}
         self.workloads = {workload.id: workload for workload in data_center.workloads}
         self.start = {workload.id: workload.host for workload in data_center.workloads}
+        self.ledger = Ledger(data_center, policy)
         self.found: list[Violation] = []
         self.overloaded: set[str] = set()  # hosts over their limits before any move
         self.rules = list(data_center.rules)
@@ -84,23 +86,23 @@ class _Judge:
                 self._say(move, "source", f"{move.id}: {workload.label} is on {place[workload.id]}.")
             if workload.id in last and last[workload.id] not in move.after:
                 self._say(move, "order", f"{move.id} does not wait for the move that brings {workload.label}.")
-            if workload.pinned or not workload.movable:
+            if workload.pinned or not workload.movable or self._is_closed_now(workload):
                 self._say(move, "fixed", f"{move.id} moves {workload.label}, which may not move.")
             if move.source in self.hosts and not self.hosts[move.source].is_on:
                 self._say(move, "on", f"{move.id} moves {workload.label} off a host that is off.")
-            for reason in _unsuitable(workload, target):
+            for reason in unsuitable(workload, target):
                 self._say(move, "compatible", f"{move.id}: {workload.label} cannot run on {target.label}: {reason}.")
             place[workload.id], last[workload.id] = move.target, move.id
             seen.add(move.id)
         return not self.found
 
     def _capacity_holds(self) -> None:
-        needs, limits = _numbers(self.data_center, self.policy)
+        needs = self.ledger.needs
         worst: dict[str, np.ndarray] = {}
         for workload in self.data_center.workloads:
             if workload.host:
                 worst[workload.host] = worst.get(workload.host, 0.0) + needs[workload.id]
-        self.overloaded = {name for name, load in worst.items() if (load > limits[name]).any()}
+        self.overloaded = {name for name, load in worst.items() if self.ledger.is_over(name, load)}
         moves = {move.id: move for move in self.plan.moves}
         for move in self.plan.moves:
             load = worst.get(move.target, 0.0) + needs[move.workload]
@@ -108,7 +110,7 @@ class _Judge:
             for name in set(move.after):
                 if moves[name].source == move.target:
                     load = load - needs[moves[name].workload]
-            if (load > limits[move.target] * (1 + TOLERANCE) + TOLERANCE).any():
+            if self.ledger.is_over(move.target, load):
                 self._say(move, "capacity", f"{move.id} can overfill {move.target} while moves run in parallel.")
 
     def _rules_hold(self) -> None:
@@ -121,7 +123,9 @@ class _Judge:
             for number in self.rules_of[move.workload]:
                 rule = self.rules[number]
                 others = [name for name in dict.fromkeys(rule.workloads) if name != move.workload]
-                if rule.kind == "apart":
+                if rule.kind == "together":
+                    self._together(move, rule)
+                elif rule.kind == "apart":
                     self._apart(move, rule, [visit for name in others for visit in visits.get(name, [])])
                 else:
                     self._spread(move, rule, [visits[name][-1][0] for name in others if name in visits])
@@ -140,6 +144,19 @@ class _Judge:
                 self._say(move, rule.name, f"{move.id} brings together what rule {rule.name} keeps apart.")
                 return
 
+    def _together(self, move: Move, rule: Rule) -> None:
+        homes = [self._place(rule, self.start[name]) for name in dict.fromkeys(rule.workloads) if self.start[name]]
+        there = self._place(rule, move.target)
+        if there != self._place(rule, move.source) and homes.count(there) < max(map(homes.count, homes)):
+            self._say(move, rule.name, f"{move.id} takes {move.workload} away from the others of rule {rule.name}.")
+
+    def _is_closed_now(self, workload: Workload) -> bool:
+        policy = self.policy
+        if policy.start_hour is None or policy.max_minutes is None:
+            return False
+        last = policy.start_hour + policy.max_minutes / 60 + 1
+        return any(policy.start_hour <= hour + week < last for hour in workload.no_move_hours for week in (0, WEEK))
+
     def _spread(self, move: Move, rule: Rule, others: list[str]) -> None:
         before = {self._place(rule, self.start[name]) for name in rule.workloads if self.start[name]}
         after = {self._place(rule, host) for host in others} | {self._place(rule, move.target)}
@@ -147,12 +164,7 @@ class _Judge:
             self._say(move, rule.name, f"{move.id} leaves rule {rule.name} in too few places.")
 
     def _place(self, rule: Rule, host_id: str) -> tuple[str, ...]:
-        host = self.hosts[host_id]
-        if rule.scope == "rack" and host.rack:
-            return ("rack", host.site, host.rack)
-        if rule.scope == "site" and host.site:
-            return ("site", host.site)
-        return ("host", host.id)
+        return place_of(rule, self.hosts[host_id])
 
     def _affinity_holds(self) -> None:
         together: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -173,6 +185,7 @@ class _Judge:
             outgoing[move.source, move.wave] += 1
             if any(waves[name] >= move.wave for name in move.after):
                 self._say(move, "waves", f"{move.id} runs in a round before one it waits for is over.")
+        self._timetable_holds()
         if max(incoming.values(), default=0) > policy.moves_in_per_host:
             self._say(None, "waves", "A round brings more moves to a host than the policy allows.")
         if max(outgoing.values(), default=0) > policy.moves_out_per_host:
@@ -196,6 +209,23 @@ class _Judge:
                 f"The plan moves {gib:,.1f} GiB; the policy allows {policy.max_moved_gib:,.1f}.",
             )
 
+    def _timetable_holds(self) -> None:
+        """The predicted times: after what each waits for, no more at once than allowed, and not too long in all."""
+        ends = {move.id: move.starts_s + move.seconds for move in self.plan.moves}
+        lanes: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+        for move in self.plan.moves:
+            if any(ends[name] > move.starts_s + TIME_TOLERANCE_S for name in move.after):
+                self._say(move, "times", f"{move.id} is to start before a move that it waits for ends.")
+            for lane in (("in", move.target), ("out", move.source)):
+                lanes[lane] += [(move.starts_s + TIME_TOLERANCE_S, 1), (ends[move.id] - TIME_TOLERANCE_S, -1)]
+        allowed = {"in": self.policy.moves_in_per_host, "out": self.policy.moves_out_per_host}
+        for (way, host), changes in lanes.items():
+            if max(np.cumsum([step for _, step in sorted(changes)])) > allowed[way]:
+                self._say(None, "times", f"More moves go {way} at {host} at once than the policy allows.")
+        most = self.policy.max_minutes
+        if self.plan.goal == "consolidate" and most is not None and max(ends.values(), default=0.0) > most * 60 + 0.01:
+            self._say(None, "budget", "The moves take longer than the policy allows.")
+
     def _claims_are_true(self) -> None:
         plan, on = self.plan, {host.id for host in self.data_center.hosts if host.is_on}
         after = dict(self.start)
@@ -214,6 +244,8 @@ class _Judge:
             self._say(None, "counts", "The numbers of hosts beside the plan are wrong.")
         if len(on - off) < plan.lower_bound.hosts and plan.goal == "consolidate":
             self._say(None, "bound", "The plan uses fewer hosts than its own lower bound: the bound is wrong.")
+        if plan.goal == "consolidate" and plan.watts_after < plan.lower_bound.watts * (1 - TOLERANCE) - 0.01:
+            self._say(None, "bound", "The plan draws fewer watts than its own lower bound: the bound is wrong.")
         for watts, placement, hosts in (
             (plan.watts_before, self.start, on),
             (plan.watts_after, after, on - off),
@@ -222,11 +254,16 @@ class _Judge:
                 self._say(None, "watts", f"The plan claims {watts:g} W where it should be another number.")
         if plan.goal == "consolidate":
             self._reasons_are_given(on - off, after)
-            self._failures_are_survived(on - off, after)
+            self._failures_are_survived()
 
     def _reasons_are_given(self, on: set[str], after: dict[str, str]) -> None:
-        saves = self.policy.objective == "watts" and self.plan.watts_after < self.plan.watts_before
-        if self.plan.moves and not self.plan.hosts_to_power_off and not saves and not self.overloaded:
+        saves = {
+            "hosts": False,
+            "watts": self.plan.watts_after < self.plan.watts_before,
+            "money": self._money(after, self.plan.watts_after) < self._money(self.start, self.plan.watts_before),
+        }[self.policy.objective]
+        mends = self._broken(after) < self._broken(self.start)
+        if not (not self.plan.moves or self.plan.hosts_to_power_off or saves or mends or self.overloaded):
             self._say(None, "useless", "The plan moves workloads and frees no host.")
         if {kept.host for kept in self.plan.hosts_kept} != on or not all(k.sentence for k in self.plan.hosts_kept):
             self._say(None, "reasons", "Not every host that stays on has its reason.")
@@ -238,29 +275,26 @@ class _Judge:
         if freed and len(empty) < self.policy.spare_hosts:
             self._say(None, "reserve", "The plan leaves no warm reserve.")
 
-    def _failures_are_survived(self, on: set[str], after: dict[str, str]) -> None:
-        """N+1: every workload has a place to restart, where all that restart there with it fit as well."""
-        if not self.policy.survive_failures or not self.plan.hosts_to_power_off:
-            return
-        needs, limits = _numbers(self.data_center, self.policy)
-        load: dict[str, np.ndarray] = {}
-        lost: dict[str, list[str]] = defaultdict(list)
-        for name, host in after.items():
-            if host in on:
-                load[host] = load.get(host, 0.0) + needs[name]
-                if not self.workloads[name].pinned:
-                    lost[host].append(name)
-        for host, names in lost.items():
-            added: dict[str, np.ndarray] = {}
-            for name in names:
-                target = self.plan.restart_on.get(name, "")
-                if target not in on or target == host or _unsuitable(self.workloads[name], self.hosts[target]):
-                    self._say(None, "failures", f"{name} has no host to restart on when {host} is lost.")
-                    return
-                added[target] = added.get(target, 0.0) + needs[name]
-            for target, more in added.items():
-                if (load.get(target, 0.0) + more > limits[target] * (1 + TOLERANCE) + TOLERANCE).any():
-                    self._say(None, "failures", f"{target} cannot take all that restarts there without {host}.")
+    def _broken(self, placement: dict[str, str]) -> int:
+        """Places that rules lack under a placement."""
+        lack = 0
+        for rule in self.rules:
+            places = [self._place(rule, placement[name]) for name in dict.fromkeys(rule.workloads) if placement[name]]
+            wanted = {"apart": len(places), "spread": min(rule.at_least, len(places))}.get(rule.kind, 0)
+            lack += max(0, wanted - len(set(places)))
+        return lack
+
+    def _failures_are_survived(self) -> None:
+        if self.plan.hosts_to_power_off:
+            for sentence in unsurvived(self.data_center, self.policy, self.plan, self.rules, self.ledger):
+                self._say(None, "failures", sentence)
+
+    def _money(self, placement: dict[str, str], watts: float) -> float:
+        """A year's energy, and the cores of each host on which a licensed product runs."""
+        price = {licence.product: licence.price_per_core_year for licence in self.policy.licences}
+        used = {(host, product) for name, host in placement.items() for product in self.workloads[name].licences}
+        cores = sum((self.hosts[h].capacity.cpu_cores or 0.0) * price.get(p, 0.0) for h, p in used if h)
+        return watts * 8.766 * self.policy.price_per_kwh + cores
 
     def _watts(self, placement: dict[str, str], on: set[str]) -> float:
         used: dict[str, float] = defaultdict(float)
@@ -275,61 +309,3 @@ class _Judge:
             share = min(1.0, used[machine.id] / cores) if cores else 0.0
             total += machine.idle_watts * (1 - share) + machine.peak_watts * share
         return total
-
-
-def _unsuitable(workload: Workload, host: Host) -> list[str]:
-    """Everything about the host that forbids the workload."""
-    checks = {
-        "it is off": host.is_on,
-        "it takes no new work": host.accepts_work,
-        "it has no hypervisor": workload.kind != "vm" or host.has_hypervisor,
-        "it has no container engine": workload.kind != "container" or host.has_engine,
-        "its architecture differs": workload.architecture in ("", host.architecture),
-        "its CPU model differs": workload.cpu_model in ("", host.cpu_model),
-        "a bridge is missing": set(workload.bridges) <= set(host.bridges),
-        "a storage pool is missing": set(workload.pools) <= set(host.pools),
-        "it is not among the allowed hosts": not workload.only_hosts or host.id in workload.only_hosts,
-        "it is excluded": host.id not in workload.never_hosts,
-    }
-    return [reason for reason, holds in checks.items() if not holds]
-
-
-def _numbers(data_center: DataCenter, policy: Policy) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Demand of each workload and limit of each host, in the same columns (168 by hour)."""
-    free = {
-        "cpu_cores": policy.cpu_headroom,
-        "memory_mib": policy.memory_headroom,
-        "disk_gib": policy.disk_headroom,
-        "disk_io_mib_s": policy.disk_io_headroom,
-        "network_mbit_s": policy.network_headroom,
-    }
-    hourly = any(item.profile is not None for item in data_center.workloads) and policy.use_profiles
-    width = WEEK if hourly else 1
-    needs, limits = {}, {}
-    for workload in data_center.workloads:
-        columns: list[np.ndarray] = []
-        for name in free:
-            promised = getattr(workload.allocation, name) or 0.0
-            promised /= {"cpu_cores": policy.cpu_overcommit, "memory_mib": policy.memory_overcommit}.get(name, 1.0)
-            seen = getattr(workload.observed_p95, name) if workload.observed_p95 else None
-            if name == "cpu_cores" and policy.cpu_counting == "separate":
-                columns.append(np.array([promised]))
-                flat = promised if seen is None else seen
-            else:
-                flat = max(promised, seen or 0.0)
-            hours = getattr(workload.profile, name, ()) if workload.profile and hourly else ()
-            if name in ("cpu_cores", "memory_mib"):
-                columns.append(np.array(hours) if len(hours) else np.full(width, flat))
-            else:
-                columns.append(np.array([flat]))
-        needs[workload.id] = np.concatenate(columns)
-    for host in data_center.hosts:
-        columns = []
-        for name, headroom in free.items():
-            capacity = getattr(host.capacity, name)
-            amount = np.inf if capacity is None else capacity * (1 - headroom)
-            if name == "cpu_cores" and policy.cpu_counting == "separate":
-                columns.append(np.array([np.inf if capacity is None else capacity]))
-            columns.append(np.full(width if name in ("cpu_cores", "memory_mib") else 1, amount))
-        limits[host.id] = np.concatenate(columns)
-    return needs, limits

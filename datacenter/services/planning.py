@@ -103,7 +103,7 @@ def actions_of(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> l
         for move in answer.moves
     ]
     for number, host_id in enumerate(answer.hosts_to_power_off, start=len(actions) + 1):
-        leaving = [number_of[move.id] for move in answer.moves if move.source == host_id]
+        leaving = [number_of[move.id] for move in answer.moves if answer.power_off_last or move.source == host_id]
         actions.append(
             PlanAction(
                 plan=plan,

@@ -6,7 +6,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from datacenter.planner.model import DataCenter, Host, Policy, Resources, Rule, Workload
+from datacenter.planner.model import (
+    DataCenter,
+    Host,
+    Licence,
+    Policy,
+    Profile,
+    Resources,
+    Rule,
+    Series,
+    Workload,
+)
 
 PLAIN = Policy(cpu_headroom=0.0, memory_headroom=0.0, disk_headroom=0.0, cpu_overcommit=1.0)
 
@@ -27,6 +37,19 @@ def world(hosts: list[Host], workloads: list[Workload], *rules: Rule) -> DataCen
     return DataCenter(tuple(hosts), tuple(workloads), rules)
 
 
+# Two loads of the day, one of the night and one that peaks once in a while, ten recorded steps each.
+SERIES = [
+    Series(cpu_cores=(4.0,) * 5 + (0.5,) * 5),
+    Series(cpu_cores=(3.0,) * 5 + (0.5,) * 5, memory_mib=(2000.0,) * 5 + (500.0,) * 5),
+    Series(cpu_cores=(0.5,) * 5 + (4.0,) * 5),
+    Series(cpu_cores=(0.1,) * 9 + (6.0,)),
+]
+PROFILES = [
+    Profile(cpu_cores=(3.0,) * 84 + (0.5,) * 84),
+    Profile(cpu_cores=(0.5,) * 84 + (2.0,) * 84, cpu_cores_p99=(0.5,) * 84 + (3.0,) * 84, memory_mib=(900.0,) * 168),
+]
+
+
 @st.composite
 def data_centers(draw: st.DrawFn) -> DataCenter:
     """Up to seven hosts and twenty workloads with pins, groups, rules, offs and overloads among them."""
@@ -43,10 +66,13 @@ def data_centers(draw: st.DrawFn) -> DataCenter:
             accepts_work=draw(st.integers(0, 5)) > 0,
             has_engine=draw(st.booleans()),
             pools=draw(st.sampled_from([(), ("p1",)])),
+            licences=draw(st.sampled_from([("l",), ("l",), ()])),
             peak_watts=draw(st.integers(80, 300)),
         )
         for number in range(draw(st.integers(1, 7)))
     ]
+    through_time = draw(st.booleans())
+    series = (through_time and draw(st.booleans())) or None
     workloads = [
         Workload(
             f"w{number}",
@@ -64,15 +90,23 @@ def data_centers(draw: st.DrawFn) -> DataCenter:
             affinity=draw(st.sampled_from([(), (), (), ("x",)])),
             pools=draw(st.sampled_from([(), (), ("p1",)])),
             never_hosts=draw(st.sampled_from([(), (), (hosts[0].id,)])),
+            licences=draw(st.sampled_from([(), (), (), ("l",)])),
+            within=draw(st.sampled_from([(), (), (), ("s1",), ("s1/r1",)])),
+            no_move_hours=draw(st.sampled_from([(), (), (9, 10)])),
+            priority=draw(st.integers(0, 1)),
+            series=series and draw(st.sampled_from([None, *SERIES])),
+            profile=draw(st.sampled_from([None, None, *PROFILES])) if through_time else None,
+            dirty_mib_s=draw(st.sampled_from([0.0, 40.0, 400.0])),
         )
         for number in range(draw(st.integers(0, 20)))
     ]
     rules: list[Rule] = []
-    if len(workloads) > 3:
-        names = [workload.id for workload in workloads]
+    names = [workload.id for workload in workloads]
+    for number in range(draw(st.integers(0, 3)) if len(names) > 3 else 0):
         members = draw(st.lists(st.sampled_from(names), min_size=2, max_size=4, unique=True))
-        kind = draw(st.sampled_from(["apart", "spread"]))
-        rules.append(Rule("r", tuple(members), kind, draw(st.sampled_from(["host", "rack"]))))
+        kind = draw(st.sampled_from(["apart", "spread", "together"]))
+        scope = draw(st.sampled_from(["host", "rack", "site"]))
+        rules.append(Rule(f"r{number}", tuple(members), kind, scope, draw(st.integers(1, 3))))
     return DataCenter(tuple(hosts), tuple(workloads), tuple(rules))
 
 
@@ -83,9 +117,17 @@ def policies(draw: st.DrawFn) -> Policy:
         cpu_counting=draw(st.sampled_from(["larger", "separate"])),
         cpu_headroom=draw(st.sampled_from([0.0, 0.2])),
         memory_headroom=draw(st.sampled_from([0.0, 0.1])),
-        objective=draw(st.sampled_from(["hosts", "watts"])),
+        objective=draw(st.sampled_from(["hosts", "watts", "money"])),
+        licences=(Licence("l", 500.0),),
+        overload_risk=draw(st.sampled_from([0.0, 0.01, 0.1, 0.2])),
+        survive_rack=draw(st.integers(0, 5)) == 0,
+        survive_priority=draw(st.integers(0, 1)),
+        start_hour=draw(st.sampled_from([None, 8])),
+        max_minutes=draw(st.sampled_from([1.0, 60.0])),
+        break_even_hours=draw(st.sampled_from([None, 0.01])),
         spare_hosts=draw(st.sampled_from([0, 0, 1])),
         survive_failures=draw(st.sampled_from([0, 0, 0, 1, 2])),
         moves_in_per_host=draw(st.integers(1, 2)),
         max_moves=draw(st.sampled_from([None, None, 3])),
+        effort=draw(st.sampled_from([0, 0, 0, 1])),
     )
