@@ -37,7 +37,7 @@ class Room:
         check_workload(workload)
         need = needs_of(workload, self.policy, self._problem.dimensions)
         packing = self._packing
-        fits = (packing.free >= need[:, None]).all(axis=0) & self._suitable(workload)
+        fits = self._problem.holds(packing.free >= need[:, None]) & self._suitable(workload)
         if not fits.any():
             return place(self._present(), self.policy, workload)
         best = int(packing.receivers[np.where(fits, packing.slack, np.inf).argmin()])
@@ -67,15 +67,6 @@ class Room:
             if answer.host is not None:
                 self.take(workload, answer.host)
         return answers
-
-    def how_many(self, workload: Workload, most: int = 10_000) -> int:
-        """How many more like this fit, side by side, without moving anything; `most` ends the count."""
-        for count in range(most):
-            answer = self.place(replace(workload, id=f"{workload.id} {count}"))
-            if answer.host is None:
-                return count
-            self.take(replace(workload, id=f"{workload.id} {count}"), answer.host)
-        return most
 
     def _present(self) -> DataCenter:
         if not self._added:

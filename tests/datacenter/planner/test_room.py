@@ -27,9 +27,3 @@ def test_workloads_placed_at_once_see_each_other() -> None:
     answers = room.place_all(vm(f"n{number}", "", memory=4096, anti_affinity=("n",)) for number in range(3))
 
     assert sorted(answer.host or "none" for answer in answers.values()) == ["h1", "h2", "none"]
-
-
-def test_how_many_more_like_this_fit() -> None:
-    room = Room(world([host("h1"), host("h2")], [vm("old", "h1", memory=1024)]), PLAIN)
-
-    assert room.how_many(vm("like", "", memory=3000)) == 4
