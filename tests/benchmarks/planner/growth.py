@@ -47,7 +47,8 @@ def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
 def _alone(hosts: int) -> list:
     """The row of one size, measured in a process of its own: its peak memory is its own."""
     command = [sys.executable, "-m", __name__, str(hosts)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(next(line for line in text.splitlines() if line.startswith("[")))  # the solver prints its name
 
 
 def _measure(hosts: int) -> None:
