@@ -1,6 +1,6 @@
 """The planner: the same work on fewer machines, proved safe at every step. Pure: no Django, no clock, no I/O.
 
-    from datacenter.planner import plan, place, evacuate, balance, why_not_freed, smallest_change, verify_plan
+    from datacenter.planner import plan, verify_plan, place, evacuate, recover, what_if, how_many_fit, ...
     from datacenter.planner.model import DataCenter, Host, Workload, Policy
 
 The names are loaded when first used: pages import `model` and `power` without paying for NumPy, and the web
@@ -15,22 +15,66 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .balancing import balance
     from .consolidation import plan, why_not_freed
-    from .evacuation import evacuate
+    from .contradictions import feasibility
+    from .correlation import peaking_together
+    from .evacuation import evacuate, evacuate_rack
+    from .fitting import how_many_fit
     from .loosening import smallest_change
     from .placement import place
+    from .purchase import what_to_buy, what_to_retire
+    from .recovery import recover, survives
+    from .relieving import relieve
+    from .replaying import backtest
+    from .sizing import right_sizes
     from .verify import verify_plan
+    from .waking import wake_and_plan
+    from .whatif import what_if
 
-__all__ = ["balance", "evacuate", "place", "plan", "smallest_change", "verify_plan", "why_not_freed"]
+__all__ = [
+    "backtest",
+    "balance",
+    "evacuate",
+    "evacuate_rack",
+    "feasibility",
+    "how_many_fit",
+    "peaking_together",
+    "place",
+    "plan",
+    "recover",
+    "relieve",
+    "right_sizes",
+    "smallest_change",
+    "survives",
+    "verify_plan",
+    "wake_and_plan",
+    "what_if",
+    "what_to_buy",
+    "what_to_retire",
+    "why_not_freed",
+]
 
 # No submodule bears the name of a function: importing it would hide the function.
 _HOMES = {
     "balance": "balancing",
     "plan": "consolidation",
     "why_not_freed": "consolidation",
+    "backtest": "replaying",
+    "feasibility": "contradictions",
+    "peaking_together": "correlation",
     "evacuate": "evacuation",
-    "place": "placement",
+    "evacuate_rack": "evacuation",
+    "how_many_fit": "fitting",
     "smallest_change": "loosening",
+    "place": "placement",
+    "what_to_buy": "purchase",
+    "what_to_retire": "purchase",
+    "recover": "recovery",
+    "survives": "recovery",
+    "relieve": "relieving",
+    "right_sizes": "sizing",
     "verify_plan": "verify",
+    "wake_and_plan": "waking",
+    "what_if": "whatif",
 }
 
 

@@ -1,0 +1,58 @@
+"""Hosts to switch on: those without which the policy's limits cannot be held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .assembly import assignment_of
+from .consolidation import plan
+from .model import DataCenter, Host, Plan, Policy
+from .problem import problem_of
+from .relief import overload
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """Hosts to switch on first (ids), and the plan once they are on."""
+
+    hosts: tuple[str, ...]
+    data_center: DataCenter  # with them on
+    plan: Plan
+
+
+def wake_and_plan(data_center: DataCenter, policy: Policy) -> Waking:
+    """The plan, with hosts that are off switched on one by one, largest first, while some host stays over its limits.
+
+    Only hosts that have power control and take new work once they are on. One whose waking does not help is left off.
+    """
+    result = plan(data_center, policy)
+    over, woken = _overload(data_center, policy, result), []
+    for host in sorted(_asleep(data_center), key=lambda host: (-(host.capacity.cpu_cores or 0), host.id)):
+        if not over:
+            break
+        tried = _with_on(data_center, host)
+        answer = plan(tried, policy)
+        left = _overload(tried, policy, answer)
+        if left < over:
+            data_center, result, over = tried, answer, left
+            woken.append(host.id)
+    return Waking(tuple(woken), data_center, result)
+
+
+def _asleep(data_center: DataCenter) -> list[Host]:
+    able = [host for host in data_center.hosts if not host.is_on and host.can_power_off and host.accepts_work]
+    return [host for host in able if host.capacity.cpu_cores and host.capacity.memory_mib]
+
+
+def _with_on(data_center: DataCenter, woken: Host) -> DataCenter:
+    return replace(
+        data_center, hosts=tuple(replace(host, is_on=host.is_on or host is woken) for host in data_center.hosts)
+    )
+
+
+def _overload(data_center: DataCenter, policy: Policy, result: Plan) -> float:
+    problem = problem_of(data_center, policy)
+    over = overload(problem, assignment_of(problem, result.placement_after))
+    return round(float(np.where(problem.is_on, over, 0.0).sum()), 9)
