@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django_celery_beat import models as beat
 
-from datacenter.models import Plan, PlanAction, Policy, Tariff
+from datacenter.models import Plan, PlanAction, Policy, Question, Tariff
 from hosts.admin_base import AuditedAdmin, ReadOnlyAdmin
 
 
@@ -31,6 +31,13 @@ class PlanActionAdmin(ReadOnlyAdmin):
     list_display = ("plan", "number", "kind", "workload_name", "state")
     list_filter = ("state",)
     list_select_related = ("plan__site",)
+
+
+@admin.register(Question)
+class QuestionAdmin(ReadOnlyAdmin):
+    list_display = ("title", "site", "state", "asked_by_name", "created_at")
+    list_filter = ("state", "kind", "site")
+    list_select_related = ("site",)
 
 
 # The schedule is the program's: whoever could write it could have any task run with any argument.

@@ -18,6 +18,7 @@ from datacenter import queries
 from datacenter.http_errors import status_of
 from datacenter.metrics.history import history
 from datacenter.models import Plan
+from datacenter.questions_api import router as questions
 from datacenter.schemas import HistoryOut, PlanDetailOut, PlanIn, PlanOut, SiteOut
 from datacenter.services import plans as services
 from datacenter.services.savings import site_saving
@@ -129,6 +130,7 @@ api.add_router("/images", images)
 api.add_router("/sites", sites)
 api.add_router("/plans", plans)
 api.add_router("/history", histories)
+api.add_router("/questions", questions)
 
 
 @api.get("/openapi.json", auth=VIEW, include_in_schema=False)

@@ -32,6 +32,7 @@ _ITEMS = (
     ("Hosts", "hosts", "host", ("/hosts/",), "view"),
     ("Workloads", "workloads", "workload", ("/workloads/",), "view"),
     ("Plans", "plans", "plan", ("/plans/",), "view"),
+    ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),
     ("Images", "images", "image", ("/images/",), "view"),
     ("Audit log", "audit", "audit", ("/audit/",), "administer"),

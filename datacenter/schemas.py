@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ninja import Schema
 
-from datacenter.models import Plan, PlanAction
+from datacenter.models import Plan, PlanAction, Question
 
 
 class SavingOut(Schema):
@@ -102,3 +102,31 @@ class HistoryOut(Schema):
     times: list[float]
     series: list[LineOut]
     sentence: str = ""
+
+
+class WhatIfIn(Schema):
+    """What is to be thought of as changed; the new ones are like one that is there."""
+
+    site: int
+    add_hosts: int = 0
+    like_host: UUID | None = None
+    remove_hosts: list[UUID] = []
+    add_workloads: int = 0
+    like_workload: UUID | None = None
+
+
+class QuestionOut(Schema):
+    uuid: UUID
+    site: str
+    kind: str
+    title: str
+    state: str
+    sentence: str
+    lines: list[dict[str, str]]
+    asked_by_name: str
+    created_at: datetime
+    answered_at: datetime | None
+
+    @staticmethod
+    def resolve_site(question: Question) -> str:
+        return question.site.name

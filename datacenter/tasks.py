@@ -8,13 +8,16 @@ from celery import current_app, shared_task
 from django.conf import settings
 from django.dispatch import receiver
 
-from datacenter.metrics.demand import demand_p95
+from datacenter.metrics.demand import Demand, demand_p95
 from datacenter.metrics.store import MetricsStore
-from datacenter.models import Plan, PlanAction
+from datacenter.models import Plan, PlanAction, Question
+from datacenter.services.answering import question_answer, questions_unanswered
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
 from datacenter.services.planning import plan_make, plans_unplanned
+from datacenter.services.questions import ring_planner
 from datacenter.snapshot import policy_of
+from hosts.models import Site
 from hosts.operations.signals import operation_finished
 
 
@@ -23,8 +26,7 @@ def make(plan_id: str) -> None:
     """Fills one plan. A second delivery finds it filled and does nothing."""
     plan = Plan.objects.select_related("site").filter(pk=plan_id, state=Plan.State.PLANNING).first()
     if plan is not None:
-        demand = demand_p95(MetricsStore(settings.METRICS_URL), plan.site.name, policy_of(plan.site).history_hours)
-        plan_make(plan, demand)
+        plan_make(plan, _demand_of(plan.site))
         current_app.send_task("datacenter.plan.explain", args=[plan_id], queue="plan", expires=60)
 
 
@@ -34,6 +36,18 @@ def explain(plan_id: str) -> None:
     plan = Plan.objects.select_related("site").filter(pk=plan_id, state=Plan.State.PROPOSED).first()
     if plan is not None and not plan.document.get("evacuate"):
         plan_explain(plan)
+
+
+@shared_task(name="datacenter.plan.answer")
+def answer(question_id: str) -> None:
+    """Answers one question. A second delivery finds it answered and does nothing."""
+    question = Question.objects.select_related("site").filter(pk=question_id, state=Question.State.ASKED).first()
+    if question is not None:
+        question_answer(question, _demand_of(question.site))
+
+
+def _demand_of(site: Site) -> dict[str, Demand]:
+    return demand_p95(MetricsStore(settings.METRICS_URL), site.name, policy_of(site).history_hours)
 
 
 @shared_task(name="datacenter.plan_advance")
@@ -47,6 +61,8 @@ def sweep() -> None:
     plans_sweep()
     for plan_id in plans_unplanned():
         current_app.send_task("datacenter.plan.make", args=[str(plan_id)], queue="plan", expires=15)
+    for question_id in questions_unanswered():
+        ring_planner(str(question_id))
 
 
 @receiver(operation_finished)

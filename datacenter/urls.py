@@ -7,7 +7,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from datacenter.api import api_urls
-from datacenter.views import overview, plans
+from datacenter.views import overview, plans, questions
 from datacenter.views.login import LoginView, PasswordView
 
 urlpatterns = [
@@ -18,6 +18,9 @@ urlpatterns = [
     path("plans/<uuid:uuid>/approve/", plans.plan_approve, name="plan-approve"),
     path("plans/<uuid:uuid>/reject/", plans.plan_reject, name="plan-reject"),
     path("plans/<uuid:uuid>/stop/", plans.plan_stop, name="plan-stop"),
+    path("questions/", questions.question_list, name="questions"),
+    path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),
+    path("questions/<uuid:uuid>/", questions.question_page, name="question"),
     path("hosts/<uuid:uuid>/drain/", plans.host_drain, name="host-drain"),
     path("", include("hosts.urls")),
     path("", include("workloads.urls")),

@@ -84,6 +84,19 @@ def new_plan() -> tuple[str, Any]:
     return "/api/plans", {"site": a_site().pk}
 
 
+def ask_fit() -> tuple[str, Any]:
+    return f"/api/questions/fit/{vm_make(host_make()).pk}", None
+
+
+def ask_of_site(path: str) -> Change:
+    return lambda: (f"/api/questions/{path}?site={host_make().rack.site_id}", None)
+
+
+def ask_what_if() -> tuple[str, Any]:
+    host = host_make()
+    return "/api/questions/what-if", {"site": host.rack.site_id, "add_hosts": 1, "like_host": str(host.pk)}
+
+
 UUID = "{uuidstr:uuid}"
 CHANGES: dict[str, Change] = {
     "POST /api/hosts": enrolment,
@@ -111,6 +124,11 @@ CHANGES: dict[str, Change] = {
     f"POST /api/plans/{UUID}/approve": on_plan("/approve"),
     f"POST /api/plans/{UUID}/reject": on_plan("/reject"),
     f"POST /api/plans/{UUID}/stop": on_plan("/stop", running=True),
+    f"POST /api/questions/fit/{UUID}": ask_fit,
+    "POST /api/questions/lose": ask_of_site("lose"),
+    "POST /api/questions/retire": ask_of_site("retire"),
+    "POST /api/questions/sizes": ask_of_site("sizes"),
+    "POST /api/questions/what-if": ask_what_if,
 }
 
 

@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, path
 from ninja.operation import PathView
 
 from datacenter.api import api
-from datacenter.models import Plan
+from datacenter.models import Plan, Question
 from datacenter.routing import websocket_urlpatterns
 from hosts.access import may
 from hosts.models import Host, Operation, Site
@@ -91,6 +91,7 @@ def world(db: None) -> dict[str, str]:
         "images": str(image.pk),
         "plans": str(plan.pk),
         "operations": str(operation.pk),
+        "questions": str(Question.objects.create(site=site, kind="retire", title="Which?").pk),
     }
 
 
@@ -99,6 +100,7 @@ def address(route: str, world: dict[str, str]) -> str:
     kind = route.split("/")[0]
     filled = re.sub(r"<uuid:\w+>", world.get(kind, str(uuid.uuid4())), route)
     filled = filled.replace("<host_verb:verb>", "power_on").replace("<workload_verb:verb>", "stop")
+    filled = filled.replace("<slug:kind>", "retire")
     assert "<" not in filled, f"this test does not know how to fill {route}"
     return "/" + filled
 
