@@ -92,10 +92,11 @@ def _failures_bound(problem: Problem, best: Bound) -> Bound:
     if not losses or not wards:
         return best
     totals, gives = problem.need[wards].sum(axis=0) + _pinned_left(problem, losses), _gives(problem)
+    forced, most = must_stay_on(problem), int(on.sum())
     for column in np.flatnonzero(problem.is_strict):
-        largest = np.sort(gives[on, column])[::-1]
-        enough = np.flatnonzero(np.cumsum(largest[losses:]) >= totals[column] * (1 - 1e-9))
-        needed = losses + 1 + int(enough[0]) if len(enough) else len(largest)
+        needed = min(most, max(best.hosts, losses + 1, int(forced.sum())))
+        while needed < most and _left_of(gives[:, column], forced, on, needed, losses) < totals[column] * (1 - 1e-9):
+            needed += 1
         if needed > best.hosts:
             dimension = problem.dimensions[column]
             sentence = (
@@ -104,6 +105,12 @@ def _failures_bound(problem: Problem, best: Bound) -> Bound:
             )
             best = Bound(needed, dimension.resource, sentence, dimension.hour)
     return best
+
+
+def _left_of(gives: Floats, forced: Flags, on: Flags, hosts: int, losses: int) -> float:
+    """The most that so many hosts, the forced ones among them, can give when the largest of them are lost."""
+    others = np.sort(gives[on & ~forced])[::-1][: hosts - int(forced.sum())]
+    return float(np.sort(np.concatenate([gives[forced], others]))[: hosts - losses].sum())
 
 
 def _pinned_left(problem: Problem, losses: int) -> Floats:

@@ -24,7 +24,7 @@ def watts_bound(problem: Problem, forced: Flags, gives: Floats) -> float:
     more = max(
         (_cheapest(idle[others], gives[others, column], float(lacks[column])) for column in columns), default=0.0
     )
-    return round(float(idle[forced].sum()) + more + _work_watts(problem), 6)
+    return round(float(idle[forced].sum() + more + _work_watts(problem)), 6)
 
 
 def _cheapest(idle: Floats, gives: Floats, lack: float) -> float:

@@ -37,6 +37,20 @@ def test_each_loss_to_survive_keeps_one_host_more(losses: int, hosts: int) -> No
     assert failures(sparse(6), policy, result) == []
 
 
+def test_the_bound_counts_the_small_hosts_that_must_stay_on_as_small() -> None:
+    """10,500 MiB must fit without the largest host: the pinned two give 2,000, so three large ones are needed."""
+    small = [host(f"s{n}", memory=1000) for n in range(2)]
+    large = [host(f"l{n}", memory=8000) for n in range(4)]
+    pins = [vm(f"p{n}", f"s{n}", memory=500, pinned=True) for n in range(2)]
+    data_center = world([*small, *large], [*pins, *(vm(f"v{n}", f"l{n}", memory=2500) for n in range(4))])
+
+    result = plan(data_center, ONE)
+
+    assert result.lower_bound.hosts == 5
+    assert "when the 1 largest are lost" in result.lower_bound.sentence
+    assert failures(data_center, ONE, result) == []
+
+
 def test_a_host_and_the_standby_that_takes_over_for_it_may_be_lost_together() -> None:
     """One VM on four hosts: its host, the standby, and one more for the loss of both."""
     data_center = world([host(f"h{n}") for n in range(4)], [vm("a", "h0")])
