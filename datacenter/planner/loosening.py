@@ -25,7 +25,7 @@ from .validation import check_input
 class Change:
     """One thing to alter, and what it would bring. `subject` is the workload's id or the rule's name."""
 
-    kind: Literal["unpin", "rule", "resize", "headroom", "power"]
+    kind: Literal["unpin", "place", "hours", "rule", "resize", "headroom", "power"]
     subject: str
     sentence: str
 
@@ -64,6 +64,13 @@ def _changes(data_center: DataCenter, policy: Policy, host_id: str) -> Iterator[
         if workload.pinned:
             change = Change("unpin", workload.id, f"Unpin {workload.label}, and {host.label} can be freed.")
             yield change, _with(data_center, replace(workload, pinned=False)), policy
+    for workload in here:
+        for lifted, what in _lifted(workload):
+            change = Change("place", workload.id, f"{what}, and {host.label} can be freed.")
+            yield change, _with(data_center, lifted), policy
+    if policy.start_hour is not None and any(item.no_move_hours for item in here):
+        sentence = f"Start when everything on {host.label} may move, and it can be freed."
+        yield Change("hours", host_id, sentence), data_center, replace(policy, start_hour=None)
     rules = {rule.name for rule in data_center.rules if any(item.id in rule.workloads for item in here)}
     rules |= {group for item in here for group in item.anti_affinity}
     for name in sorted(rules):
@@ -90,6 +97,17 @@ def _changes(data_center: DataCenter, policy: Policy, host_id: str) -> Iterator[
         hosts = tuple(replace(h, can_power_off=True) if h.id == host_id else h for h in data_center.hosts)
         sentence = f"Give {host.label} a working power control, and it can be freed."
         yield Change("power", host_id, sentence), replace(data_center, hosts=hosts), policy
+
+
+def _lifted(workload: Workload) -> Iterator[tuple[Workload, str]]:
+    """The workload without each of the things that keep it to certain hosts."""
+    if workload.licences:
+        products = ", ".join(workload.licences)
+        yield replace(workload, licences=()), f"License {products} for more hosts, for {workload.label}"
+    if workload.within:
+        yield replace(workload, within=()), f"Let {workload.label} leave {', '.join(workload.within)}"
+    if workload.only_hosts or workload.never_hosts:
+        yield replace(workload, only_hosts=(), never_hosts=()), f"Let {workload.label} run on any host"
 
 
 def _with(data_center: DataCenter, changed: Workload) -> DataCenter:

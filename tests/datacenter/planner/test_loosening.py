@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from datacenter.planner import smallest_change
 from datacenter.planner.model import DataCenter
@@ -34,3 +35,16 @@ def test_no_single_change_is_said_where_none_helps() -> None:
     hopeless = world([host("h1", memory=2000), host("h2")], [vm("a", "h2", memory=8000), vm("b", "h1", pinned=True)])
 
     assert sentence(hopeless, "h2") is None
+
+
+def test_a_licence_a_rack_a_list_of_hosts_and_an_hour_are_each_found_too() -> None:
+    def kept_by(**fields: Any) -> DataCenter:
+        hosts = [host("h1", site="s", rack="r1"), host("h2", site="s", rack="r2", licences=("db",))]
+        return world(hosts, [vm("big", "h1", pinned=True), vm("a", "h2", **fields)])
+
+    assert sentence(kept_by(licences=("db",)), "h2") == "License db for more hosts, for a, and h2 can be freed."
+    assert sentence(kept_by(within=("s/r2",)), "h2") == "Let a leave s/r2, and h2 can be freed."
+    assert sentence(kept_by(only_hosts=("h2",)), "h2") == "Let a run on any host, and h2 can be freed."
+    assert sentence(kept_by(no_move_hours=(9,)), "h2", start_hour=9, max_minutes=30.0) == (
+        "Start when everything on h2 may move, and it can be freed."
+    )
