@@ -242,7 +242,7 @@ def _try_shift(s: State, p: Whole, b: Whole, random: Randoms, temperature: float
 def _try_swap(s: State, p: Whole, q: Whole, random: Randoms, temperature: float, use: Ints, other_use: Ints) -> Whole:
     """Trades the places of two processes if rules and temperature allow; the change in cost."""
     a, b, one, other = s.assignment[p], s.assignment[q], s.service[p], s.service[q]
-    if a == b or one == other or s.on_machine[one, b] > 0 or s.on_machine[other, a] > 0:
+    if a == b or (one != other and (s.on_machine[one, b] > 0 or s.on_machine[other, a] > 0)):
         return 0
     if not _has_room(s, b, p, q) or not _has_room(s, a, q, p):
         return 0
@@ -253,7 +253,7 @@ def _try_swap(s: State, p: Whole, q: Whole, random: Randoms, temperature: float,
     other_by = np.int64(a != s.home[q]) - np.int64(b != s.home[q])
     most = s.most[0]
     if by != 0 or other_by != 0:
-        most = _most_moved(s, one, by, other, other_by)
+        most = _most_moved(s, one, by + other_by, -1, 0) if one == other else _most_moved(s, one, by, other, other_by)
         change += s.service_weight[0] * (most - s.most[0])
     if change > 0 and change > _rise(random, temperature):
         return 0
