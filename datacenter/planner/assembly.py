@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from .bounds import host_bound
+from .bounds import proven_bound
 from .cost import cost_of, hosts_staying_on
 from .explanation import at_time, kept_hosts, unmoved
 from .mending import broken_rules, broken_sentences
@@ -53,7 +53,7 @@ def assemble(
         hosts_on_after=int(stays.sum()),
         watts_before=watts_before,
         watts_after=watts_after,
-        lower_bound=host_bound(problem),
+        lower_bound=proven_bound(problem),
         refusals=refusals + stuck,
         warnings=_overloaded(problem) + broken_sentences(problem),
         break_even_hours=_break_even_hours(problem, ordered.moves, watts_before - watts_after),

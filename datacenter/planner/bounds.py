@@ -21,18 +21,19 @@ def must_stay_on(problem: Problem) -> Flags:
     return stays & problem.is_on
 
 
-def host_bound(problem: Problem) -> Bound:
-    """No plan under this policy leaves fewer hosts on: those with work, the warm reserve, and what N+k asks for.
+def proven_bound(problem: Problem) -> Bound:
+    """What stands beside a plan: no other leaves fewer hosts on, nor draws fewer watts."""
+    return replace(host_bound(problem), watts=watts_bound(problem, must_stay_on(problem), _gives(problem)))
 
-    Nor does any draw fewer watts than `watts`.
-    """
+
+def host_bound(problem: Problem) -> Bound:
+    """No plan under this policy leaves fewer hosts on: those with work, the warm reserve, and what N+k asks for."""
     best = working_bound(problem)
     reserve = _reserve_bound(problem, best.hosts)
     if reserve > 0:
         sentence = f"{best.sentence} The warm reserve keeps {reserve} more."
         best = replace(best, hosts=best.hosts + reserve, sentence=sentence)
-    watts = watts_bound(problem, must_stay_on(problem), _gives(problem))
-    return replace(_failures_bound(problem, best), watts=watts)
+    return _failures_bound(problem, best)
 
 
 def standby_bound(problem: Problem) -> int:

@@ -71,9 +71,8 @@ def _alone_sentence(problem: Problem, packing: Packing, host: int, alone: list[i
 def _largest_gap(problem: Problem, packing: Packing, unit: int, host: int) -> str:
     """How far the unit is from fitting on the host where it is closest to fitting."""
     label = problem.unit_label(unit)
-    rows = [row for row, other in enumerate(packing.receivers) if other != host]
-    rows = [row for row in rows if packing.allowed[problem.group[unit], row]]
-    if not rows:
+    rows = np.flatnonzero(packing.allowed[problem.group[unit]] & (packing.receivers != host))
+    if not len(rows):
         return f"no other host that stays on may run {label}"
     lack = problem.need[unit][:, None] - packing.free[:, rows]
     shares = (lack / np.maximum(problem.limits[packing.receivers[rows]].T, 1e-12)).max(axis=0)

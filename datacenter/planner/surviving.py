@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .assembly import assemble, assignment_of, stay_as_is
-from .bounds import host_bound, standby_bound
+from .bounds import proven_bound, standby_bound
 from .cost import cost_of
 from .failures import Restarts, restarts_in_the_end, restarts_on_the_way
 from .model import Plan
@@ -37,7 +37,7 @@ def surviving_plan(problem: Problem, choices: Choices) -> Plan:
         found, _ = _survivor(problem, choices, middle)
         best, fails, more = (best, middle, more) if found is None else (found, fails, middle)
     if best is not None:
-        return replace(best, lower_bound=host_bound(problem))
+        return replace(best, lower_bound=proven_bound(problem))
     cured = put_right(problem, problem.home)
     return stay_as_is(problem, (f"No host is switched off: {refusal}",) if refusal else (), cured)
 
