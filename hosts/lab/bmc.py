@@ -29,6 +29,14 @@ class BmcService:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def answers(self) -> bool:
+        """Whether somebody listens there."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return True
+        except OSError:
+            return False
+
     def command(self) -> list[str]:
         return [sys.executable, "-m", "hosts.lab.bmc_emulator", str(self.config_file)]
 

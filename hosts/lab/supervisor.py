@@ -34,6 +34,8 @@ from hosts.lab.seed import seed_lab
 from hosts.lab.service_process import ServiceProcess
 from hosts.lab.switch import Switch, subnet_choose
 
+_BMC_LIMIT_S = 60.0
+
 
 @dataclass(frozen=True)
 class Options:
@@ -127,6 +129,7 @@ class Supervisor:
         self._publish()
         if self.options.with_seed:
             seed_lab(self.layout, list(self.hosts.values()), built, say)
+        self._await_bmc()
         self.is_ready = True
         self._publish()
         say(
@@ -192,6 +195,16 @@ class Supervisor:
                 if not (report := boot.result()).get("ready"):
                     raise Refused(f"{host.plan.name} did not come up: {report}. See {host.plan.log_dir}.")
             return images.result()
+
+    def _await_bmc(self) -> None:
+        """Returns when the power controllers answer; where no host boots, nothing else would have waited for them."""
+        until = time.monotonic() + _BMC_LIMIT_S
+        while self.bmc is not None and not self.bmc.answers():
+            if time.monotonic() > until:
+                raise Refused(f"The power controllers do not answer. See {self.layout.log_dir}/bmc.log.")
+            self._tend()
+            if self.stopping.wait(0.1):
+                return
 
     def _tend(self) -> None:
         for service in self.services:

@@ -107,11 +107,11 @@ def moves_of(page: Page) -> dict[str, tuple[str, str]]:
     """Workload -> (source, target), from the acts of the plan's page."""
     moved = {}
     for row in page.locator("section[data-key=acts] tbody tr").all():
-        act = row.locator("td[data-label=Act]").inner_text().split()
+        _number, verb, name, *_ = row.locator("td").first.inner_text().split()
         expect(row.locator("td[data-label=State] .state")).to_have_text("done")
-        if act[0] == "move":
-            ends = [row.locator(f"td[data-label={end}]").inner_text().strip() for end in ("From", "To")]
-            moved[act[1]] = (ends[0], ends[1])
+        if verb == "move":
+            source, target = row.locator("td[data-label=Where]").inner_text().split("→")
+            moved[name] = (source.strip(), target.strip())
     assert moved
     return moved
 

@@ -48,5 +48,12 @@ def test_a_host_switched_off_by_hand_is_shown_off_and_can_be_woken(stack: Stack,
     person.done("POST", f"/hosts/{host['uuid']}/power-on")
     assert person.host(name)["power"] == "on"
     for row in ran:
-        eventually(lambda uuid=row["uuid"]: person.call("POST", f"/workloads/{uuid}/start")[0] == 202, WAKE_LIMIT_S)
-        eventually(lambda uuid=row["uuid"]: person.get(f"/workloads/{uuid}")["state"] == "running", WAKE_LIMIT_S)
+        eventually(lambda uuid=row["uuid"]: runs_again(person, uuid), WAKE_LIMIT_S)
+
+
+def runs_again(person: ApiPerson, uuid: str) -> bool:
+    """Whether it runs: the engine starts some by itself, the others are started here as soon as they may be."""
+    if person.get(f"/workloads/{uuid}")["state"] == "running":
+        return True
+    person.call("POST", f"/workloads/{uuid}/start")
+    return False
