@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder in ("lab", "browser"):
             if (_TESTS / folder) in item.path.parents:
                 item.add_marker(folder)
+        if item.path == _TESTS / "test_sagas.py":
+            item.add_marker("saga")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -20,8 +20,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
-# Unit tests share nothing, so each core runs a part of them; more than four spend their time on starting.
-ON_EVERY_CORE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
+# Unit tests share nothing, so each core runs a part of them, and one process more while others wait for a child of
+# theirs; more than four spend their time on starting.
+ON_EVERY_CORE = (f"--numprocesses={min(4, (os.cpu_count() or 2) + 1)}", "--dist=worksteal")
 
 # part -> (its commands, the seconds after which it has failed)
 PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
@@ -29,7 +30,9 @@ PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
     "lint": ([(str(BIN / "ruff"), "check", "."), (str(BIN / "ruff"), "format", "--check", ".")], 120),
     "types": ([(str(BIN / "mypy"),)], 600),
     "migrations": ([(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")], 120),
-    "unit": ([(*PYTEST, "-m", "not lab and not browser", "--timeout=60", *ON_EVERY_CORE)], 600),
+    "unit": ([(*PYTEST, "-m", "not lab and not browser and not saga", "--timeout=60", *ON_EVERY_CORE)], 600),
+    # As needful as unit tests and as little to set up, but they take as long as all the others.
+    "sagas": ([(*PYTEST, "-m", "saga", "--timeout=120", *ON_EVERY_CORE)], 600),
     # One run for both: the lab is started once.
     "lab": ([(*PYTEST, "-m", "lab or browser", "-rs", "--timeout=900")], 2400),
 }

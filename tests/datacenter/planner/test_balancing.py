@@ -51,7 +51,7 @@ def test_what_is_pinned_or_under_a_rule_stays_and_a_closed_host_gets_nothing() -
     assert "closed" not in plan.placement_after.values()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data_centers())
 def test_no_plan_breaks_a_rule_or_leaves_a_host_over_its_limits(data_center: DataCenter) -> None:
     assert verify_plan(data_center, PLAIN, balance(data_center, PLAIN)) == []

@@ -61,7 +61,7 @@ def holds(rule: Rule, at: dict[str, Host]) -> bool:
     }[rule.kind]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tiny())
 def test_the_verdict_is_that_of_trying_every_placement_and_its_reason_is_minimal(data_center: DataCenter) -> None:
     answer = feasibility(data_center, PLAIN)

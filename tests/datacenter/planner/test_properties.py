@@ -14,8 +14,8 @@ from datacenter.planner.model import DataCenter, Plan, Policy, Resources, Worklo
 
 from .worlds import PLAIN, data_centers, host, policies, vm, world
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-some = settings(many, max_examples=20)  # for those that plan several times
+many = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(many, max_examples=10)  # for those that plan several times
 
 
 @many

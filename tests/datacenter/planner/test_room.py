@@ -11,7 +11,7 @@ from datacenter.planner.room import Room
 from .worlds import PLAIN, data_centers, host, policies, vm, world
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data_centers(), policies())
 def test_room_gives_the_same_answer_as_a_fresh_placement(data_center: DataCenter, policy: Policy) -> None:
     new = Workload("new", "vm", Resources(2, 2048, 5), anti_affinity=("a",))
