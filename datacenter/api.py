@@ -89,6 +89,13 @@ def plan_reject(request: HttpRequest, uuid: UUID) -> Plan:
     return plan_found(uuid)
 
 
+@plans.post("/{uuid:uuid}/settle", response=PlanOut, auth=OPERATE)
+def plan_settle(request: HttpRequest, uuid: UUID) -> Plan:
+    """Ends the search of a plan that is being made, with the best found so far."""
+    services.plan_settle(request.user, plan_found(uuid))
+    return plan_found(uuid)
+
+
 @plans.post("/{uuid:uuid}/stop", response=PlanOut, auth=OPERATE)
 def plan_stop(request: HttpRequest, uuid: UUID) -> Plan:
     services.plan_stop(request.user, plan_found(uuid))

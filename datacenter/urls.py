@@ -17,6 +17,7 @@ urlpatterns = [
     path("plans/<uuid:uuid>/", plans.plan_page, name="plan"),
     path("plans/<uuid:uuid>/approve/", plans.plan_approve, name="plan-approve"),
     path("plans/<uuid:uuid>/reject/", plans.plan_reject, name="plan-reject"),
+    path("plans/<uuid:uuid>/settle/", plans.plan_settle, name="plan-settle"),
     path("plans/<uuid:uuid>/stop/", plans.plan_stop, name="plan-stop"),
     path("questions/", questions.question_list, name="questions"),
     path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),

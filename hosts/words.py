@@ -24,6 +24,7 @@ VERBS = {
     "workload_unpin": "let it move again",
     "workload_keep_apart": "changed its group",
     "plan_request": "asked for a plan",
+    "plan_settle": "took the best plan so far",
     "question_ask": "asked the planner",
     "plan_approve": "approved the plan",
     "plan_reject": "rejected the plan",

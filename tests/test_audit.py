@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datacenter.services.plans import plan_approve
+from datacenter.services.plans import plan_approve, plan_request
 from hosts.models import AuditRecord, Host, Operation
 from tests.actors import client_of
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
@@ -97,6 +97,11 @@ def ask_what_if() -> tuple[str, Any]:
     return "/api/questions/what-if", {"site": host.rack.site_id, "add_hosts": 1, "like_host": str(host.pk)}
 
 
+def plan_in_the_making() -> tuple[str, Any]:
+    a_sprawled_site()
+    return f"/api/plans/{plan_request(a_user(), a_site()).pk}/settle", None
+
+
 UUID = "{uuidstr:uuid}"
 CHANGES: dict[str, Change] = {
     "POST /api/hosts": enrolment,
@@ -123,6 +128,7 @@ CHANGES: dict[str, Change] = {
     "POST /api/plans": new_plan,
     f"POST /api/plans/{UUID}/approve": on_plan("/approve"),
     f"POST /api/plans/{UUID}/reject": on_plan("/reject"),
+    f"POST /api/plans/{UUID}/settle": plan_in_the_making,
     f"POST /api/plans/{UUID}/stop": on_plan("/stop", running=True),
     f"POST /api/questions/fit/{UUID}": ask_fit,
     "POST /api/questions/lose": ask_of_site("lose"),

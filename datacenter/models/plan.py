@@ -25,6 +25,8 @@ class Plan(models.Model):
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="plans")
     state = models.CharField(max_length=9, choices=State, default=State.PLANNING, db_index=True)
     reason = models.TextField(blank=True)  # why it stopped or failed
+    best_so_far = models.JSONField(default=dict)  # while being planned: {"hosts_on", "least"}
+    is_search_ended = models.BooleanField(default=False)  # a person took the best so far
     document = models.JSONField(default=dict)  # planner's Plan.to_data(), with the data center it was made for
     changes_that_free = models.JSONField(
         default=dict

@@ -12,16 +12,21 @@ from .cost import cost_of
 from .failures import standby_hosts
 from .packing import Packing
 from .problem import Ints, Problem
+from .watching import Watch
 
 
-def drain(problem: Problem) -> Ints:
+def drain(problem: Problem, watch: Watch | None = None) -> Ints:
     """The best assignment found by draining hosts in several orders; the present one when none is better."""
+    watch = watch or Watch()
     best, best_cost = problem.home, cost_of(problem, problem.home)
     for order in _orders(problem):
         assignment = _drain_in(problem, order)
         cost = cost_of(problem, assignment)
         if cost < best_cost:
             best, best_cost = assignment, cost
+            watch.found(problem, best)
+        if watch.is_over():
+            break
     return best
 
 

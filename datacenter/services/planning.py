@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid as uuids
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
@@ -14,6 +16,7 @@ from datacenter.metrics.demand import Demand
 from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
 from datacenter.planner.data import to_data
+from datacenter.planner.watching import Watch
 from datacenter.services.savings import saving, tariff_of
 from datacenter.snapshot import data_center_read, fingerprint, planner_policy, policy_of
 from hosts.errors import Refused, StowageError
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PLANNING_MOST = timedelta(minutes=10)
 RING_AGAIN_AFTER = timedelta(seconds=15)
+LOOK_EVERY_S = 0.5  # for a wish to end the search
 
 
 def plan_make(plan: Plan, demand: dict[str, Demand]) -> None:
@@ -49,11 +53,31 @@ def _answer(plan: Plan, world: planner.DataCenter) -> planner.Plan:
     """The planner's answer, proved by its verifier."""
     policy = planner_policy(policy_of(plan.site))
     host_id = plan.document.get("evacuate")
-    answer = engine.evacuate(world, policy, host_id) if host_id else engine.plan(world, policy)
+    answer = engine.evacuate(world, policy, host_id) if host_id else engine.plan(world, policy, watch_of(plan))
     if violations := engine.verify_plan(world, policy, answer):
         sentences = " ".join(violation.sentence for violation in violations[:3])
         raise Refused(f"The plan did not pass its check and is not shown: {sentences}")
     return answer
+
+
+def watch_of(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Watch:
+    """Tells the plan's page each better answer, and ends the search when a person wants the best so far, or none."""
+    asked_at = float("-inf")
+    is_over = False
+
+    def tell(hosts_on: int, least: int) -> None:
+        best = {"hosts_on": hosts_on, "least": least}
+        Plan.objects.filter(pk=plan.pk, state=Plan.State.PLANNING).update(best_so_far=best)
+        publish_change("plan", plan.pk, "progress")
+
+    def ask() -> bool:
+        nonlocal asked_at, is_over
+        if not is_over and clock() - asked_at >= LOOK_EVERY_S:
+            asked_at = clock()
+            is_over = not Plan.objects.filter(pk=plan.pk, state=Plan.State.PLANNING, is_search_ended=False).exists()
+        return is_over
+
+    return Watch(tell, ask)
 
 
 def _fail(plan: Plan, sentence: str) -> None:

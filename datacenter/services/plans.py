@@ -157,6 +157,14 @@ def plan_reject(user: AbstractBaseUser, plan: Plan) -> None:
 
 
 @transaction.atomic
+def plan_settle(user: AbstractBaseUser, plan: Plan) -> None:
+    """Ends the search for a plan that is being made: it becomes a proposal with the best found so far."""
+    _require_operator(user, plan)
+    _change(plan, (State.PLANNING,), is_search_ended=True)
+    audit_write(user, "plan_settle", "plan", plan.pk, str(plan.site))
+
+
+@transaction.atomic
 def plan_stop(user: AbstractBaseUser, plan: Plan) -> None:
     """Starts nothing more of a running plan; what is under way ends by itself."""
     _require_operator(user, plan)

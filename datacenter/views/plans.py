@@ -64,7 +64,10 @@ def plan_buttons(request: HttpRequest, plan: Plan) -> list[Button]:
     )
     stop_ask = "No further move begins. What is under way goes on to its end, so that nothing is left half done."
     drawn = {
-        Plan.State.PLANNING: [("reject", "Put it aside", "", "close", "")],
+        Plan.State.PLANNING: [
+            ("reject", "Put it aside", "", "close", ""),
+            ("settle", "Take the best so far", "", "check", ""),
+        ],
         Plan.State.PROPOSED: [("reject", "Put it aside", "", "close", "")]
         if plan.is_empty
         else [
@@ -121,4 +124,5 @@ def _decide(verb: Callable[[Any, Plan], object], success: str) -> Callable[..., 
 
 plan_approve = _decide(services.plan_approve, "The plan is being carried out.")
 plan_reject = _decide(services.plan_reject, "The plan is put aside.")
+plan_settle = _decide(services.plan_settle, "The search ends; the best so far is shown as soon as it is checked.")
 plan_stop = _decide(services.plan_stop, "No further move begins.")

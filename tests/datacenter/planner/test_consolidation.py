@@ -11,6 +11,7 @@ import pytest
 
 from datacenter.planner import plan, verify_plan, why_not_freed
 from datacenter.planner.model import DataCenter, Policy, Resources, Rule
+from datacenter.planner.watching import Watch
 from hosts.errors import Invalid
 
 from .worlds import PLAIN, container, host, vm, world
@@ -202,3 +203,20 @@ def test_nothing_is_switched_off_where_a_loss_could_not_be_survived() -> None:
 
     assert result.moves == ()
     assert result.hosts_to_power_off == ()
+
+
+def test_who_watches_is_told_each_better_answer_beside_the_proven_minimum() -> None:
+    told: list[tuple[int, int]] = []
+
+    result = plan(sprawl(), PLAIN, Watch(tell=lambda on, least: told.append((on, least))))
+
+    assert told[-1] == (result.hosts_on_after, result.lower_bound.hosts)
+    assert [on for on, _ in told] == sorted({on for on, _ in told}, reverse=True)
+
+
+@pytest.mark.parametrize("policy", [PLAIN, replace(PLAIN, survive_failures=1), replace(PLAIN, objective="watts")])
+def test_a_search_that_is_ended_at_once_gives_a_plan_that_holds(policy: Policy) -> None:
+    result = plan(sprawl(), policy, Watch(is_over=lambda: True))
+
+    assert verify_plan(sprawl(), policy, result) == []
+    assert result.hosts_on_after <= result.hosts_on_before

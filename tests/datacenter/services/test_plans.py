@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from datacenter.models import Plan, PlanAction
-from datacenter.services.planning import plan_make, plans_unplanned
-from datacenter.services.plans import answer_of, plan_approve, plan_reject, plan_request, plan_stop, world_of
+from datacenter.services.planning import plan_make, plans_unplanned, watch_of
+from datacenter.services.plans import (
+    answer_of,
+    plan_approve,
+    plan_reject,
+    plan_request,
+    plan_settle,
+    plan_stop,
+    world_of,
+)
 from hosts.errors import Forbidden, Refused
 from hosts.models import AuditRecord, Host, Operation
 from tests.datacenter.world import a_host, a_site, a_user, a_vm
@@ -225,3 +234,35 @@ def test_a_decided_plan_cannot_be_decided_again():
         plan_reject(user, plan)
     with pytest.raises(Refused, match="rejected"):
         plan_stop(user, plan)
+
+
+def test_a_plan_in_the_making_tells_the_best_so_far_and_ends_its_search_when_it_is_asked_to():
+    a_sprawled_site()
+    plan = plan_request(a_user(), a_site())
+    watch = watch_of(plan, clock=itertools.count().__next__)
+
+    assert watch.tell is not None
+    watch.tell(2, 1)
+    plan.refresh_from_db()
+    assert (plan.best_so_far, watch.is_over()) == ({"hosts_on": 2, "least": 1}, False)
+
+    plan_settle(a_user(), plan)
+    assert watch.is_over()
+
+
+def test_a_plan_whose_search_was_ended_early_is_a_proposal_that_holds():
+    a_sprawled_site()
+    plan = plan_request(a_user(), a_site())
+    plan_settle(a_user(), plan)
+
+    plan_make(plan, {})
+
+    plan.refresh_from_db()
+    assert plan.state == "proposed"
+
+
+def test_a_plan_that_is_made_has_no_search_to_end():
+    a_sprawled_site()
+
+    with pytest.raises(Refused):
+        plan_settle(a_user(), a_proposal())
