@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hosts.lab import seed_plan
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 PORT = 8600
 # Where a failed run's logs are kept: the data directory itself is removed.
@@ -93,6 +95,7 @@ def stack_run(lab_hosts: int) -> Iterator[Stack]:
         _wait_ready(supervisor, output)
         stack = _read(data_dir, supervisor.pid)
         _wait_enrolled(stack)
+        _wait_adopted(stack)
         yield stack
     finally:
         _take_down(supervisor, data_dir)
@@ -127,6 +130,19 @@ def _wait_enrolled(stack: Stack) -> None:
             return
         time.sleep(0.5)
     raise AssertionError(f"The lab's hosts were not enrolled in {_ENROL_LIMIT_S:.0f} s: {states}")
+
+
+def _wait_adopted(stack: Stack) -> None:
+    """What the lab began with is seen to run: a test that compares before and after must not begin in between."""
+    wanted = {seeded.name for seeded in (*seed_plan.VMS, *seed_plan.CONTAINERS)}
+    until = time.monotonic() + _ENROL_LIMIT_S
+    lacking = wanted
+    while lacking and time.monotonic() < until:
+        lacking = wanted - {
+            name for (name,) in stack.rows("select name from workloads_workload where state = 'running'")
+        }
+        time.sleep(0.2)
+    assert not lacking, f"These workloads of the lab were not seen to run in {_ENROL_LIMIT_S:.0f} s: {lacking}"
 
 
 def _take_down(supervisor: subprocess.Popen[bytes], data_dir: Path) -> None:
