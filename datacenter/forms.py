@@ -39,13 +39,19 @@ class LoseForm(SiteForm):
 
 
 class WhatIfForm(SiteForm):
-    add_workloads = forms.IntegerField(label="Workloads more", min_value=0, max_value=MANY, initial=0)
+    add_workloads = forms.IntegerField(label="How many workloads more?", min_value=0, max_value=MANY, initial=0)
     like_workload = forms.ModelChoiceField(
-        Workload.objects.exclude(host=None).order_by("name"), required=False, empty_label="choose", label="like"
+        Workload.objects.exclude(host=None).order_by("name"),
+        required=False,
+        empty_label="choose",
+        label="Like which workload?",
     )
-    add_hosts = forms.IntegerField(label="Hosts more", min_value=0, max_value=MANY, initial=0)
+    add_hosts = forms.IntegerField(label="How many hosts more?", min_value=0, max_value=MANY, initial=0)
     like_host = forms.ModelChoiceField(
-        Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED), required=False, empty_label="choose", label="like"
+        Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED),
+        required=False,
+        empty_label="choose",
+        label="Like which host?",
     )
     remove_hosts = forms.ModelMultipleChoiceField(
         Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED),

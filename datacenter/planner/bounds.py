@@ -68,8 +68,8 @@ def working_bound(problem: Problem) -> Bound:
                 needed,
                 dimension.resource,
                 f"At least {needed} of {int(on.sum())} hosts must stay on: the workloads need {amount}"
-                f"{at_time(dimension)}, and {needed - 1} hosts give {reach[needed - 1 - count]:,.0f} under this "
-                "policy.",
+                f"{at_time(dimension)}, and {'one host gives' if needed == 2 else f'{needed - 1} hosts give'} "
+                f"{reach[needed - 1 - count]:,.0f} under this policy.",
                 dimension.hour,
             )
     best = _steps_bound(problem, best, gives, totals, forced)
