@@ -62,6 +62,13 @@ def me(request: HttpRequest, plane: Plane) -> HttpResponse:
         site = host.rack.site.name
     try:
         url = broker_url_for(plane)
+    except redis.ResponseError as error:
+        log.error(
+            "The broker refuses to make a user for a plane: %s. Give the user of REDIS_URL the right to ACL SETUSER, "
+            "or set PLANE_BROKER_USERS=0, and all planes share one password.",
+            error,
+        )
+        return JsonResponse({"error": "Unreachable", "message": "The broker lets no plane in."}, status=503)
     except (redis.RedisError, OSError) as error:
         log.warning("A plane cannot be let in, the broker does not answer: %s", error)
         return JsonResponse({"error": "Unreachable", "message": "The broker does not answer."}, status=503)

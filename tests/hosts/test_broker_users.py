@@ -78,3 +78,16 @@ def test_a_broker_that_keeps_no_users_of_ours_is_shared(broker: RedisPeer, setti
     settings.PLANE_BROKER_USERS = False
 
     assert broker_url_for(plane_new()) == broker.url
+
+
+def test_a_broker_that_lets_us_make_no_users_is_told_in_the_log_with_what_to_do(
+    broker: RedisPeer, settings, client, caplog
+):
+    token = plane_token_issue(user_make("administrator"), of=host_make("alpha"))
+    broker.client.execute_command("ACL", "SETUSER", "poor", "on", "nopass", "~*", "+@all", "-acl")
+    settings.REDIS_URL = broker.url.replace("redis://", "redis://poor:x@")
+
+    answer = client.get("/plane/v1/me", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 503
+    assert "PLANE_BROKER_USERS=0" in caplog.text
