@@ -15,7 +15,7 @@ help:
 	@echo "make up          set up, then run the dashboard and a lab of 4 hosts (LAB=0: without, PORT=8400)"
 	@echo "make down        stop it from another terminal; PURGE=1 removes its data too"
 	@echo "make test        everything that is tested; make test-unit: the quick part, without root"
-	@echo "make check       format, lint, types, contracts, unit tests, broken sagas"
+	@echo "make check       format, lint, types, contracts, unit tests, trials"
 	@echo "make bench       measures against the tools underneath (as root: with a lab of its own)"
 	@echo "make bench-planner  the planner against its bounds and peers (LINES=packing: one line, LARGE=1: everything, hours)"
 	@echo "make test-v2     the lab in a Debian guest with systemd, AppArmor and cgroup v2 (long)"
@@ -37,7 +37,7 @@ test-unit: setup-unit
 	@exec $(OURS) -m tests.run unit
 
 check: setup-unit
-	@exec $(OURS) -m tests.run contracts lint types migrations unit sagas
+	@exec $(OURS) -m tests.run contracts lint types migrations unit trials
 
 # Without root and without Debian packages: what is there must do.
 setup-unit:

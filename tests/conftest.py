@@ -25,6 +25,7 @@ django_settings.METRICS_URL = django_settings.METRICS_LONG_URL = "http://127.0.0
 app.conf.broker_url = "memory://"  # it was made with the first address already
 
 _TESTS = Path(__file__).resolve().parent
+_TRIALS = {_TESTS / "test_sagas.py", _TESTS / "datacenter" / "planner" / "test_properties.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,8 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder in ("lab", "browser"):
             if (_TESTS / folder) in item.path.parents:
                 item.add_marker(folder)
-        if item.path == _TESTS / "test_sagas.py":
-            item.add_marker("saga")
+        if item.path in _TRIALS:
+            item.add_marker("trial")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -30,9 +30,9 @@ PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
     "lint": ([(str(BIN / "ruff"), "check", "."), (str(BIN / "ruff"), "format", "--check", ".")], 120),
     "types": ([(str(BIN / "mypy"),)], 600),
     "migrations": ([(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")], 120),
-    "unit": ([(*PYTEST, "-m", "not lab and not browser and not saga", "--timeout=60", *ON_EVERY_CORE)], 600),
+    "unit": ([(*PYTEST, "-m", "not lab and not browser and not trial", "--timeout=60", *ON_EVERY_CORE)], 600),
     # As needful as unit tests and as little to set up, but they take as long as all the others.
-    "sagas": ([(*PYTEST, "-m", "saga", "--timeout=120", *ON_EVERY_CORE)], 600),
+    "trials": ([(*PYTEST, "-m", "trial", "--timeout=120", *ON_EVERY_CORE)], 600),
     # One run for both: the lab is started once.
     "lab": ([(*PYTEST, "-m", "lab or browser", "-rs", "--timeout=900")], 2400),
 }
