@@ -45,7 +45,7 @@ class Operation(models.Model):
     heartbeat_at = models.DateTimeField(null=True)  # the last sign of life of the step under way
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField(auto_now=True)
-    finished_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True, db_index=True)  # each observation asks who ended just now
 
     class Meta:
         ordering = ["-created_at"]
