@@ -19,13 +19,13 @@ from datacenter.http_errors import status_of
 from datacenter.metrics.history import history
 from datacenter.models import Plan
 from datacenter.questions_api import router as questions
+from datacenter.questions_api import site_found
 from datacenter.schemas import HistoryOut, PlanDetailOut, PlanIn, PlanOut, SiteOut
 from datacenter.services import plans as services
 from datacenter.services.savings import site_saving
 from hosts.api import OPERATE, VIEW, host_found, operations
 from hosts.api import router as hosts
 from hosts.errors import DriverError, NotFound, StowageError
-from hosts.models import Site
 from workloads.api import images, workload_found
 from workloads.api import router as workloads
 
@@ -63,11 +63,8 @@ def plan_list(request: HttpRequest, limit: int = Query(50, ge=1, le=200)) -> Que
 
 @plans.post("", response={202: PlanOut}, auth=OPERATE)
 def plan_request(request: HttpRequest, payload: PlanIn) -> Status[Plan]:
-    site = Site.objects.filter(pk=payload.site).first()
-    if site is None:
-        raise NotFound("There is no such site.")
     evacuate = host_found(payload.evacuate) if payload.evacuate else None
-    return Status(202, services.plan_request(request.user, site, evacuate=evacuate))
+    return Status(202, services.plan_request(request.user, site_found(payload.site), evacuate=evacuate))
 
 
 @plans.get("/{uuid:uuid}", response=PlanDetailOut, auth=VIEW)
