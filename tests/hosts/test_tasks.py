@@ -65,6 +65,11 @@ def test_a_signed_report_that_was_changed_on_its_way_is_dropped():
 
 
 @pytest.mark.parametrize("message", [{}, {"plane": None, "plane_kind": []}, {"plane": "x" * 10_000}])
-def test_messages_that_name_no_plane_are_dropped(message: dict[str, Any]):
+def test_messages_that_name_no_plane_are_dropped(message: dict[str, Any], caplog: pytest.LogCaptureFixture):
     effect_reported(message, "")
     effect_progress(message, "0" * 64)
+
+    assert [record.getMessage().endswith("is not signed by it and was dropped.") for record in caplog.records] == [
+        True,
+        True,
+    ]
