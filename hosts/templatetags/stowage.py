@@ -57,6 +57,9 @@ TONES = {
     "proposed": "moving",
     "rejected": "stopped",
     "planning failed": "alarm",
+    "being answered": "moving",
+    "answered": "running",
+    "not answered": "alarm",
     "waiting": "stopped",
     "dropped": "stopped",
     # entries of a journal

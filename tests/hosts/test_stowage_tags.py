@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from datacenter.models import Plan, PlanAction
+from datacenter.models import Plan, PlanAction, Question
 from hosts.models import Entry, Operation
 from hosts.templatetags import stowage
 from workloads.models import Workload
@@ -17,6 +17,7 @@ SPRITE = (Path(settings.BASE_DIR) / "static" / "img" / "icons.svg").read_text()
 
 def test_every_state_has_a_tone():
     words = [*Workload.State.labels, *Operation.State.labels, *Plan.State.labels, *PlanAction.State.labels]
+    words += Question.State.labels
 
     assert [word for word in [*words, *Entry.Kind.labels] if word not in stowage.TONES] == []
 
