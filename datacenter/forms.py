@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from datacenter.models import Policy
 from datacenter.services.questions import MANY
 from hosts.forms import StyledForm
 from hosts.models import Host, Site
@@ -59,3 +60,58 @@ class WhatIfForm(SiteForm):
         label="Do without these hosts",
         help_text="Hold Ctrl to choose several.",
     )
+
+
+class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
+    """A site's policy, in four groups."""
+
+    class Meta:
+        model = Policy
+        exclude = ("site",)
+        labels = {
+            "cpu_headroom_percent": "CPU kept free, %",
+            "memory_headroom_percent": "Memory kept free, %",
+            "disk_headroom_percent": "Disk kept free, %",
+            "cpu_overcommit": "Promised vCPUs per core",
+            "history_hours": "Hours of recorded use that count",
+            "objective": "Look for",
+            "spare_hosts": "Empty hosts to leave on",
+            "survive_failures": "Hosts that may be lost at once",
+            "survive_rack": "Any one rack may be lost",
+            "max_moves": "Moves at most",
+            "max_moved_gib": "GiB moved at most",
+            "max_minutes": "Minutes at most",
+            "break_even_hours": "Must pay back within, hours",
+            "moves_in_per_host": "Moves into a host at once",
+            "moves_out_per_host": "Moves out of a host at once",
+        }
+        help_texts = {
+            "cpu_overcommit": "At 4, a promised vCPU counts as a quarter of a core, or as what it used if more.",
+            "history_hours": "168 is a week.",
+            "objective": "Money is the site's tariff per kWh with its PUE.",
+            "spare_hosts": "A warm reserve for sudden work.",
+            "survive_failures": "After the loss of any so many hosts, all their work must find a place on the others.",
+            "max_moves": "Empty: no limit.",
+            "max_moved_gib": "Memory and copied disks. Empty: no limit.",
+            "max_minutes": "As predicted, from the first move to the end of the last. Empty: no limit.",
+            "break_even_hours": "The energy that the moves cost must be saved again by then. Empty: it need not.",
+        }
+
+    GROUPS = (
+        (
+            "How full a host may get",
+            "cpu_headroom_percent memory_headroom_percent disk_headroom_percent cpu_overcommit history_hours",
+        ),
+        ("What must survive", "survive_failures survive_rack spare_hosts"),
+        (
+            "What a plan looks for, and what it may cost",
+            "objective max_moves max_moved_gib max_minutes break_even_hours",
+        ),
+        ("How many moves at once", "moves_in_per_host moves_out_per_host"),
+    )
+
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields under their headings; one that no group names comes last."""
+        named = [(title, names.split()) for title, names in self.GROUPS]
+        rest = [name for name in self.fields if not any(name in names for _, names in named)]
+        return [(title, [self[name] for name in names]) for title, names in [*named, ("Other", rest)] if names]

@@ -172,6 +172,7 @@ class Review:
     unmoved: list[tuple[str, str, str]]  # workload id, name, sentence
     answer: Answer
     counting: str  # what the bars mean
+    survival: str  # which losses the plan's end is proved to survive; empty where the policy asks for none
 
     @property
     def gap_percent(self) -> float:
@@ -205,6 +206,7 @@ def review_of(plan: Plan) -> Review | None:
         ],
         answer=answer,
         counting=_counting(policy),
+        survival=_survival(policy, answer),
     )
 
 
@@ -250,6 +252,19 @@ def _counting(policy: Policy) -> str:
         f" {100 * (1 - policy.cpu_headroom):.0f} % of its CPU and {100 * (1 - policy.memory_headroom):.0f} % of its"
         f" memory. A core that was promised counts as 1/{policy.cpu_overcommit:g} of one, for few use all of theirs;"
         " a workload that used more counts with what it used. Memory counts as promised."
+    )
+
+
+def _survival(policy: Policy, answer: Answer) -> str:
+    """What was proved of N+k; nothing where the planner warns instead, or was asked for nothing."""
+    count = policy.survive_failures
+    what = {0: "", 1: "any one host"}.get(count, f"any {count} hosts")
+    losses = " or ".join(filter(None, (what, "any one rack" if policy.survive_rack else "")))
+    if not losses or not answer.restart_on:
+        return ""
+    return (
+        f"After it, {losses} may be lost: each of the {len(answer.restart_on)} workloads that may restart elsewhere"
+        " has its place there, proved by placing them."
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from datacenter.metrics.demand import Demand
-from datacenter.models import Policy
+from datacenter.models import Policy, Tariff
 from datacenter.planner import model as planner
 from hosts import states as host_states
 from hosts.models import Host, Lease, Operation, Site
@@ -30,6 +30,7 @@ def policy_of(site: Site) -> Policy:
 
 
 def planner_policy(row: Policy) -> planner.Policy:
+    """The policy in the planner's terms; what energy costs is read only where money is what counts."""
     return planner.Policy(
         name=str(row),
         cpu_overcommit=row.cpu_overcommit,
@@ -38,7 +39,22 @@ def planner_policy(row: Policy) -> planner.Policy:
         disk_headroom=row.disk_headroom_percent / 100,
         moves_in_per_host=row.moves_in_per_host,
         moves_out_per_host=row.moves_out_per_host,
+        objective=Policy.Objective(row.objective).value,
+        price_per_kwh=_price_per_kwh(row.site) if row.objective == Policy.Objective.MONEY else 0.0,
+        spare_hosts=row.spare_hosts,
+        survive_failures=row.survive_failures,
+        survive_rack=row.survive_rack,
+        max_moves=row.max_moves,
+        max_moved_gib=row.max_moved_gib,
+        max_minutes=row.max_minutes,
+        break_even_hours=row.break_even_hours,
     )
+
+
+def _price_per_kwh(site: Site) -> float:
+    """What a server's kilowatt-hour costs, with what the building draws for it."""
+    tariff = Tariff.objects.filter(site=site).first() or Tariff(site=site)
+    return float(tariff.price_per_kwh) * tariff.pue
 
 
 @dataclass(frozen=True)

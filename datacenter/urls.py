@@ -7,7 +7,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from datacenter.api import api_urls
-from datacenter.views import overview, plans, questions
+from datacenter.views import overview, plans, policies, questions
 from datacenter.views.login import LoginView, PasswordView
 
 urlpatterns = [
@@ -19,6 +19,8 @@ urlpatterns = [
     path("plans/<uuid:uuid>/reject/", plans.plan_reject, name="plan-reject"),
     path("plans/<uuid:uuid>/settle/", plans.plan_settle, name="plan-settle"),
     path("plans/<uuid:uuid>/stop/", plans.plan_stop, name="plan-stop"),
+    path("sites/<int:site_id>/policy/", policies.policy_page, name="policy"),
+    path("sites/<int:site_id>/policy/save/", policies.policy_save, name="policy-save"),
     path("questions/", questions.question_list, name="questions"),
     path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),
     path("questions/<uuid:uuid>/", questions.question_page, name="question"),

@@ -23,6 +23,7 @@ VERBS = {
     "workload_pin": "pinned to its host",
     "workload_unpin": "let it move again",
     "workload_keep_apart": "changed its group",
+    "policy_edit": "changed the policy",
     "plan_request": "asked for a plan",
     "plan_settle": "took the best plan so far",
     "question_ask": "asked the planner",

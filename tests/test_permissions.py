@@ -91,6 +91,7 @@ def world(db: None) -> dict[str, str]:
         "images": str(image.pk),
         "plans": str(plan.pk),
         "operations": str(operation.pk),
+        "sites": str(site.pk),
         "questions": str(Question.objects.create(site=site, kind="retire", title="Which?").pk),
     }
 
@@ -100,7 +101,7 @@ def address(route: str, world: dict[str, str]) -> str:
     kind = route.split("/")[0]
     filled = re.sub(r"<uuid:\w+>", world.get(kind, str(uuid.uuid4())), route)
     filled = filled.replace("<host_verb:verb>", "power_on").replace("<workload_verb:verb>", "stop")
-    filled = filled.replace("<slug:kind>", "retire")
+    filled = filled.replace("<slug:kind>", "retire").replace("<int:site_id>", world["sites"])
     assert "<" not in filled, f"this test does not know how to fill {route}"
     return "/" + filled
 

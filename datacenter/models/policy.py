@@ -11,7 +11,15 @@ percent = [MinValueValidator(0), MaxValueValidator(90)]
 
 
 class Policy(models.Model):
-    """Headroom and limits for the planner; one row a site."""
+    """How full hosts may get, what must survive, and what a plan may cost; one row a site.
+
+    An empty limit is none.
+    """
+
+    class Objective(models.TextChoices):
+        HOSTS = "hosts", "fewest hosts on"
+        WATTS = "watts", "fewest watts"
+        MONEY = "money", "least money for energy"
 
     site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="policy")
     cpu_headroom_percent = models.FloatField(default=20, validators=percent)
@@ -20,6 +28,14 @@ class Policy(models.Model):
     cpu_overcommit = models.FloatField(default=4, validators=[MinValueValidator(1), MaxValueValidator(64)])
     moves_in_per_host = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
     moves_out_per_host = models.PositiveSmallIntegerField(default=2, validators=[MinValueValidator(1)])
+    objective = models.CharField(max_length=10, choices=Objective.choices, default=Objective.HOSTS)
+    spare_hosts = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(100)])
+    survive_failures = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(3)])
+    survive_rack = models.BooleanField(default=False)
+    max_moves = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    max_moved_gib = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.1)])
+    max_minutes = models.FloatField(null=True, blank=True, validators=[MinValueValidator(1)])
+    break_even_hours = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.1)])
     history_hours = models.PositiveIntegerField(default=168, validators=[MinValueValidator(1)])
 
     class Meta:

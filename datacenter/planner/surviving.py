@@ -39,7 +39,27 @@ def surviving_plan(problem: Problem, choices: Choices) -> Plan:
     if best is not None:
         return replace(best, lower_bound=proven_bound(problem))
     cured = put_right(problem, problem.home)
-    return stay_as_is(problem, (f"No host is switched off: {refusal}",) if refusal else (), cured)
+    return _as_it_stands(
+        problem, stay_as_is(problem, (f"No host is switched off: {refusal}",) if refusal else (), cured)
+    )
+
+
+def _as_it_stands(problem: Problem, stay: Plan) -> Plan:
+    """A plan that switches nothing off, with its proof of restarts, or a warning where there is none."""
+    end = restarts_in_the_end(problem, assignment_of(problem, stay.placement_after), problem.is_on)
+    if isinstance(end, str):
+        sentence = f"What the policy wants to be survived is not, with all hosts on: {_lowered(end)}"
+        return replace(stay, warnings=(*stay.warnings, sentence))
+    return replace(
+        stay,
+        restart_on=end.alone,
+        restart_after=tuple(end.together),
+        warnings=stay.warnings + end.untried,
+    )
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _survivor(problem: Problem, choices: Choices, more: int) -> tuple[Plan | None, str]:

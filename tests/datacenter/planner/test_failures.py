@@ -165,3 +165,20 @@ def test_a_restart_beside_what_it_must_be_apart_from_is_found() -> None:
 
     assert failures(apart, ONE, result) == []
     assert any("Rule g is broken when" in sentence for sentence in failures(apart, ONE, wrong))
+
+
+def test_a_data_center_that_survives_no_loss_is_told_so_even_though_nothing_can_be_freed() -> None:
+    result = plan(sparse(4, memory=7000), ONE)
+
+    assert result.hosts_on_after == 4
+    assert any("h0" in sentence and "restarted" in sentence for sentence in result.warnings)
+    assert result.restart_on == {}
+
+
+def test_hosts_that_are_all_needed_for_the_reserve_are_proved_to_be_enough() -> None:
+    """Three hosts with 4,000 of 8,000 MiB: any one may be lost, and none may be switched off."""
+    result = plan(sparse(3, memory=4000), ONE)
+
+    assert result.hosts_on_after == 3
+    assert set(result.restart_on) == {"v0", "v1", "v2"}
+    assert result.warnings == ()
