@@ -1,10 +1,9 @@
-"""The API at /api/: its assembly, and the routes of sites, plans and histories. Errors are sentences."""
+"""The API at /api/: its assembly, and the routes of sites and plans. Errors are sentences."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
@@ -15,23 +14,22 @@ from ninja import NinjaAPI, Query, Router, Status
 from ninja.errors import AuthenticationError, ValidationError
 
 from datacenter import queries
+from datacenter.history_api import router as histories
 from datacenter.http_errors import status_of
-from datacenter.metrics.history import history
 from datacenter.models import Plan
 from datacenter.questions_api import router as questions
 from datacenter.questions_api import site_found
-from datacenter.schemas import HistoryOut, PlanDetailOut, PlanIn, PlanOut, SiteOut
+from datacenter.schemas import PlanDetailOut, PlanIn, PlanOut, SiteOut
 from datacenter.services import plans as services
 from datacenter.services.savings import site_saving
 from hosts.api import OPERATE, VIEW, host_found, operations
 from hosts.api import router as hosts
-from hosts.errors import DriverError, NotFound, StowageError
-from workloads.api import images, workload_found
+from hosts.errors import NotFound, StowageError
+from workloads.api import images
 from workloads.api import router as workloads
 
 sites = Router(tags=["sites"])
 plans = Router(tags=["plans"])
-histories = Router(tags=["history"])
 
 
 @sites.get("", response=list[SiteOut], auth=VIEW)
@@ -97,32 +95,6 @@ def plan_settle(request: HttpRequest, uuid: UUID) -> Plan:
 def plan_stop(request: HttpRequest, uuid: UUID) -> Plan:
     services.plan_stop(request.user, plan_found(uuid))
     return plan_found(uuid)
-
-
-Topic = Literal["cpu", "memory"]
-
-
-@histories.get("/host/{uuid:uuid}/{topic}", response=HistoryOut, auth=VIEW)
-def host_history(
-    request: HttpRequest, uuid: UUID, topic: Topic, hours: float = Query(1, gt=0, le=24 * 31)
-) -> dict[str, Any]:
-    return _lines("host", host_found(uuid).pk, topic, hours)
-
-
-@histories.get("/workload/{uuid:uuid}/{topic}", response=HistoryOut, auth=VIEW)
-def workload_history(
-    request: HttpRequest, uuid: UUID, topic: Topic, hours: float = Query(1, gt=0, le=24 * 31)
-) -> dict[str, Any]:
-    return _lines("workload", workload_found(uuid).pk, topic, hours)
-
-
-def _lines(thing: str, thing_id: UUID, topic: Topic, hours: float) -> dict[str, Any]:
-    """The lines; where the store fails, none and its sentence: a chart is never worth an error page."""
-    try:
-        times, lines = history(thing, str(thing_id), topic, time.time(), hours)
-    except DriverError as error:
-        return {"times": [], "series": [], "sentence": error.message}
-    return {"times": times, "series": [asdict(line) for line in lines]}
 
 
 # The documentation page of django-ninja loads scripts from elsewhere: only the description itself is served.

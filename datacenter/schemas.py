@@ -91,9 +91,22 @@ class PlanDetailOut(Schema):
 
 
 class LineOut(Schema):
+    """One line; `low`, `high` and `p95` are of the samples behind each point, empty where a point is one sample.
+
+    `source`, `field`, `scale` and `is_counter` say which newest value of the live socket goes on with it.
+    """
+
     label: str
     unit: str
     values: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+    p95: list[float | None]
+    is_limit: bool
+    source: str
+    field: str
+    scale: float
+    is_counter: bool
 
 
 class HistoryOut(Schema):
@@ -101,6 +114,9 @@ class HistoryOut(Schema):
 
     times: list[float]
     series: list[LineOut]
+    start: float
+    end: float
+    step_s: float
     sentence: str = ""
 
 

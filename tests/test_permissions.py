@@ -232,7 +232,7 @@ def api_address(route: Route, world: dict[str, str]) -> str:
     parts = route.path.split("/")
     kind = {"history": f"{parts[3]}s" if len(parts) > 3 else ""}.get(parts[2], parts[2])
     filled = re.sub(r"\{[\w:]*uuid\}", world.get(kind, str(uuid.uuid4())), route.path)
-    return filled.replace("{topic}", "cpu")
+    return filled.replace("{topic}", "cpu").replace("{int:site_id}", world["sites"])
 
 
 def test_every_route_of_the_api_declares_its_verb() -> None:

@@ -32,13 +32,13 @@ class Series:
     points: list[tuple[float, float]]
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def exposition_line(sample: Sample) -> str:
     """The sample in Prometheus' text format, its time in milliseconds."""
-    labels = ",".join(f'{name}="{_quoted(value)}"' for name, value in sample.labels.items())
+    labels = ",".join(f'{name}="{quoted(value)}"' for name, value in sample.labels.items())
     return f"{sample.metric}{{{labels}}} {sample.value!r} {int(sample.at * 1000)}"
 
 
@@ -61,6 +61,11 @@ class MetricsStore:
         """The value of each series at one moment (now when `at` is None)."""
         parameters: dict[str, Any] = {"query": promql} | ({"time": at} if at is not None else {})
         return self._series("/api/v1/query", parameters, lambda row: [row["value"]])
+
+    def samples(self, selector: str, length_s: float, end: float) -> list[Series]:
+        """The stored samples of the last `length_s` before `end`, with their own times."""
+        parameters = {"query": f"{selector}[{length_s:g}s]", "time": end}
+        return self._series("/api/v1/query", parameters, lambda row: row["values"])
 
     def query_range(self, promql: str, start: float, end: float, step_s: float) -> list[Series]:
         """Each series between two moments, a point every `step_s` seconds where there is one."""
