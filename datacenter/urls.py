@@ -7,7 +7,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from datacenter.api import api_urls
-from datacenter.views import overview, plans, policies, questions
+from datacenter.views import history, overview, plans, policies, questions
 from datacenter.views.login import LoginView, PasswordView
 
 urlpatterns = [
@@ -21,6 +21,9 @@ urlpatterns = [
     path("plans/<uuid:uuid>/stop/", plans.plan_stop, name="plan-stop"),
     path("sites/<int:site_id>/policy/", policies.policy_page, name="policy"),
     path("sites/<int:site_id>/policy/save/", policies.policy_save, name="policy-save"),
+    path("sites/<int:site_id>/history/", history.site_history, name="site-history"),
+    path("hosts/<uuid:uuid>/history/", history.host_history, name="host-history"),
+    path("workloads/<uuid:uuid>/history/", history.workload_history, name="workload-history"),
     path("questions/", questions.question_list, name="questions"),
     path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),
     path("questions/<uuid:uuid>/", questions.question_page, name="question"),

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def start_store(data: Path) -> tuple[subprocess.Popen[bytes] | None, str]:
         f"-httpListenAddr=127.0.0.1:{port}",
         "-search.latencyOffset=0s",
         "-memory.allowedBytes=64MB",
+        "-retentionPeriod=13",
     ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), f"http://127.0.0.1:{port}"
 
@@ -65,6 +67,7 @@ def configure(data: Path, redis_url: str, store_url: str, port: int) -> None:
         REDIS_URL=redis_url,
         PLANE_BROKER_URL=redis_url,
         METRICS_URL=store_url,
+        METRICS_LONG_URL=store_url,
         STOWAGE_PORT=str(port),
         DATABASE_URL=f"sqlite:///{data / 'preview.sqlite3'}",
         DJANGO_SETTINGS_MODULE="datacenter.settings",
@@ -252,34 +255,19 @@ def plan_it(site: Any, user: Any) -> None:
     plan_make(plan, {})
 
 
-def remember_an_hour() -> None:
-    """An hour of samples in the store, for the charts."""
+def remember() -> None:
+    """An hour of samples of every metric in the raw store, and a year of five-minute aggregates in the long one."""
     from django.conf import settings
 
-    from datacenter.metrics.store import MetricsStore, Sample
+    from datacenter.metrics.store import MetricsStore
     from hosts.errors import DriverError
-    from hosts.models import Host
-    from workloads.models import Workload
+    from tests.browser.past import hour_of_samples, year_of_aggregates
 
-    now, samples = time.time(), []
-    for at in range(int(now) - 3600, int(now), 15):
-        for number, host in enumerate(Host.objects.filter(lifecycle="enrolled", power="on")):
-            labels = {"host_uuid": str(host.pk)}
-            used = host.cpu_cores * (0.25 + 0.2 * math.sin(at / 400 + number) + random.uniform(0, 0.05))
-            memory = host.memory_mib * 2**20 * (0.4 + 0.1 * math.sin(at / 900 + number))
-            samples += [
-                Sample("stowage_host_cpu_used_cores", labels, used, at),
-                Sample("stowage_host_cpu_capacity_cores", labels, host.cpu_cores, at),
-                Sample("stowage_host_memory_used_bytes", labels, memory, at),
-                Sample("stowage_host_memory_capacity_bytes", labels, host.memory_mib * 2**20, at),
-            ]
-        for row in Workload.objects.filter(state="running"):
-            labels = {"workload_uuid": str(row.pk)}
-            samples.append(
-                Sample("stowage_workload_cpu_used_cores", labels, row.cpu_cores * random.uniform(0.1, 0.5), at)
-            )
+    store = MetricsStore(settings.METRICS_URL, 60)
     try:
-        MetricsStore(settings.METRICS_URL).write(samples)
+        for samples in (hour_of_samples(), year_of_aggregates()):
+            while batch := list(islice(samples, 50_000)):
+                store.write(batch)
     except DriverError as error:
         print(f"No charts: {error.message}")
 
@@ -334,7 +322,7 @@ def main() -> int:
     try:
         configure(data, redis_url, store_url, options.port)
         furnish()
-        remember_an_hour()
+        remember()
         figures = threading.Thread(target=move_figures, args=(should_stop,), daemon=True)
         figures.start()
         print(f"http://127.0.0.1:{options.port}/  admin, operator or viewer, password {PASSWORD}", flush=True)
