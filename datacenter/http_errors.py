@@ -7,9 +7,9 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from hosts.errors import DriverError, Forbidden, Invalid, NotFound, Refused, StowageError
+from hosts.errors import DriverError, Forbidden, Invalid, NotFound, Refused, StowageError, TooMany
 
-STATUS = {Refused: 409, Invalid: 422, Forbidden: 403, NotFound: 404, DriverError: 502}
+STATUS = {TooMany: 429, Refused: 409, Invalid: 422, Forbidden: 403, NotFound: 404, DriverError: 502}
 
 
 def status_of(error: StowageError) -> int:

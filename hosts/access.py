@@ -24,7 +24,7 @@ def role_of(user: AbstractBaseUser | AnonymousUser) -> str | None:
         return "administrator"
     cached = getattr(user, "_stowage_role", "?")
     if cached == "?":
-        names = set(user.groups.values_list("name", flat=True))  # type: ignore[union-attr]
+        names = {group.name for group in user.groups.all()}  # type: ignore[union-attr]  # by prefetch where there is one
         cached = next((role for role in reversed(ROLES) if role in names), None)
         user._stowage_role = cached  # type: ignore[union-attr]
     return cached

@@ -2,6 +2,7 @@
 
     StowageError
     +-- Refused             not allowed now; the message is the sentence for the operator (API: 409)
+    |   +-- TooMany         allowed again after a while (API: 429)
     +-- Invalid             the input itself is wrong; the message says what to do (API: 422)
     +-- Forbidden           this user may not (API: 403)
     +-- NotFound            no such thing (API: 404)
@@ -47,6 +48,10 @@ class Refused(StowageError):
         self.field = field
 
 
+class TooMany(Refused):
+    """Too often, or too much at once; it is allowed again after a while."""
+
+
 class Invalid(StowageError):
     """The input is wrong; `field` names the form field where there is one."""
 
@@ -88,6 +93,7 @@ _KINDS: dict[str, type[StowageError]] = {
     for kind in (
         StowageError,
         Refused,
+        TooMany,
         Invalid,
         Forbidden,
         NotFound,
