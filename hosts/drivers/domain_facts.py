@@ -49,6 +49,8 @@ class DomainFacts:
     operation: str
     obstacles: tuple[str, ...]
     labels: dict[str, str] = field(default_factory=dict)
+    has_vnc: bool = False
+    serial_pty: str | None = None
 
     @property
     def managed(self) -> bool:
@@ -84,6 +86,8 @@ def parse(xml: str) -> DomainFacts:
         operation=operation,
         obstacles=tuple(_obstacles(domain, devices)),
         labels=labels,
+        has_vnc=devices.find("graphics[@type='vnc']") is not None,
+        serial_pty=_attribute(devices, "serial[@type='pty']/source", "path"),
     )
 
 

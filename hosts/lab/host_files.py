@@ -81,6 +81,8 @@ def hostd_config(plan: HostPlan, layout: Layout, address: str, control_url: str,
         ],
         "image_cache": "/var/lib/stowage/images",
         "run_dir": "/run/stowage",
+        # One host, so that a host's shell can be tried; off is what a real host begins with.
+        "host_shell": plan.number == 0,
         "probe_kernel": str(layout.probe_kernel),
     }
 

@@ -45,6 +45,11 @@ class PlaneConfig:
     pools: tuple[PoolPlace, ...] = field(default_factory=tuple)
     image_cache: str = "/var/lib/stowage/images"
     run_dir: str = "/run/stowage"
+    # Where the console gateway listens; the address that faces the control plane, if not given.
+    console_address: str = ""
+    console_port: int = 0  # 0: the one of last time, else any that is free
+    # Whether administrators may open a shell on this host from the dashboard.
+    host_shell: bool = False
     # A Linux kernel for the trial of KVM, where /boot has none.
     probe_kernel: str = ""
 
@@ -86,6 +91,7 @@ def config_from_data(data: dict[str, Any], site: str | None = None) -> PlaneConf
         values["declared"] = Declared(
             float(declared["cpu_cores"]), int(declared["memory_mib"]), float(declared["disk_gib"])
         )
+    values["host_shell"] = values.get("host_shell") is True
     values["pools"] = tuple(PoolPlace(pool["name"], pool["path"]) for pool in values.get("pools") or ())
     if missing := [key for key in ("name", "state_dir") if not values.get(key)]:
         raise Invalid(f"The configuration lacks {' and '.join(missing)}.")

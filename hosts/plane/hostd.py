@@ -1,7 +1,7 @@
 """`manage.py hostd`: the plane of one host, or with `--site` of one site, and all processes of it.
 
-The parent samples, observes and re-sends reports; each lane is a child process. Nothing here ends in an error
-because the control plane, the broker, libvirtd or dockerd is away: it waits and goes on.
+The parent samples, observes and re-sends reports; each lane is a child process, and so is the console gateway.
+Nothing here ends in an error because the control plane, the broker, libvirtd or dockerd is away: it waits and goes on.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ log = logging.getLogger("hosts.plane")
 
 ASK_AGAIN_S = 60.0
 TEND_S = 0.25
+CONSOLES = "consoles"  # the child that is no lane: the gateway of the host's consoles
 PRUNE_AFTER_S = 14 * 24 * 3600.0
 
 
@@ -48,7 +49,8 @@ def main(argv: list[str], effect_modules: list[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     arguments = ["--config", options.config, "--effects", ",".join(modules)]
     arguments += ["--site", options.site] if options.site else []
-    lanes = (options.lane,) if options.lane else config.lanes()
+    children = (*config.lanes(), CONSOLES) if config.kind == "host" else config.lanes()
+    lanes = (options.lane,) if options.lane else children
     return _parent(config, lanes, arguments, stop)
 
 
@@ -56,7 +58,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="manage.py hostd", description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True, help="the plane's configuration, a JSON file")
     parser.add_argument("--site", help="be the site plane of this site")
-    parser.add_argument("--lane", choices=["short", "long", "site"], help="run this lane alone")
+    parser.add_argument("--lane", choices=["short", "long", "site", CONSOLES], help="run this lane alone")
     parser.add_argument("--effects", default="", help="modules of effects, with commas between")
     parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -70,6 +72,10 @@ def _lane_child(config: PlaneConfig, lane: str, parent_pid: int, modules: list[s
         return 1
     # Ctrl-C reaches the whole group of a terminal; only the parent decides when a lane ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if lane == CONSOLES:
+        from hosts.plane.gateway.process import gateway_run
+
+        return gateway_run(config)
     from hosts.plane.lane import lane_run
 
     return lane_run(config, lane, broker_url, modules)

@@ -12,6 +12,7 @@ from typing import Any
 
 from hosts.errors import StowageError
 from hosts.plane.config import PlaneConfig
+from hosts.plane.gateway.where import where_read
 from hosts.plane.half import HalfState
 from hosts.plane.identity import boot_id, machine_id
 from hosts.plane.pools import Pool, disks_place, pools_read
@@ -62,6 +63,7 @@ class Observer:
             "workloads": workloads,
             "links": self._links_read(),
             "pools": [_pool_data(pool) for pool in pools],
+            "consoles": where_read(self._state) | {"shell": self._config.host_shell},
         }
 
     def _links_read(self) -> list[dict[str, Any]]:

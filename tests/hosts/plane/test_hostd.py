@@ -232,7 +232,7 @@ def test_a_plane_waits_until_it_is_enrolled_and_its_lanes_die_with_it(bench: Hos
     assert bench.children() == []
 
     bench.enrol()
-    children = wait_for(lambda: len(bench.children()) == 2 and bench.children())
+    children = wait_for(lambda: len(bench.children()) == 3 and bench.children())
     assert bench.process is not None
     bench.process.kill()
     bench.process.wait()

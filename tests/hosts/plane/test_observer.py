@@ -54,6 +54,7 @@ def test_an_observation_has_the_contracts_fields(config: PlaneConfig) -> None:
         "workloads",
         "links",
         "pools",
+        "consoles",
     }
     assert observation["engine"] == {"ok": False, "sentence": "The container engine cannot be reached."}
     assert observation["links"] == [LINK]
