@@ -5,7 +5,9 @@ All of it comes from a host and is checked and cut to size before use (attacks.m
 
 from __future__ import annotations
 
+import ipaddress
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -94,6 +96,7 @@ def host_observe(host: Host, observation: dict[str, Any], now: datetime) -> bool
         "engine_sentence": sentence_of(observation.get("engine")),
         "boot_id": plain_text(observation.get("boot_id"), 64),
         "links": links_of(observation),
+        **consoles_of(observation),
     }
     changed = {name: value for name, value in changes.items() if getattr(host, name) != value}
     if host.power != Host.Power.ON and _is_newer_than_power(host, observation):
@@ -150,6 +153,36 @@ def power_observe(host: Host, power: str, at: datetime) -> bool:
 def _is_newer_than_power(host: Host, observation: dict[str, Any]) -> bool:
     """Whether the observation was made after the power was last read: a host's last words arrive when it is off."""
     return host.power_read_at is None or amount(observation.get("at")) > host.power_read_at.timestamp()
+
+
+def consoles_of(observation: dict[str, Any]) -> dict[str, Any]:
+    """Where the host's console gateway is; a plane that says nothing of one has none."""
+    told = observation.get("consoles")
+    told = told if isinstance(told, dict) else {}
+    address, port, sha256 = told.get("address"), told.get("port"), told.get("sha256")
+    is_whole = (
+        isinstance(address, str)
+        and is_machine_address(address)
+        and isinstance(port, int)
+        and 0 < port < 65536
+        and isinstance(sha256, str)
+        and re.fullmatch("[0-9a-f]{64}", sha256) is not None
+    )
+    return {
+        "console_address": address if is_whole else "",
+        "console_port": port if is_whole else 0,
+        "console_sha256": sha256 if is_whole else "",
+        "is_shell_enabled": told.get("shell") is True,
+    }
+
+
+def is_machine_address(text: str) -> bool:
+    """Whether it is the plain address of one machine: a host must not send our web processes just anywhere."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (address.is_link_local or address.is_multicast or address.is_unspecified or "%" in text)
 
 
 def links_of(observation: dict[str, Any]) -> list[dict[str, Any]]:

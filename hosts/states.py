@@ -18,6 +18,7 @@ HostVerb = Literal[
     "edit_bmc",
     "remove",
     "retry_enrolment",
+    "shell",
 ]
 HOST_VERBS: tuple[HostVerb, ...] = (
     "place",
@@ -30,9 +31,10 @@ HOST_VERBS: tuple[HostVerb, ...] = (
     "remove",
     "retry_enrolment",
     "drain",
+    "shell",
 )
 SILENT_AFTER = timedelta(seconds=30)
-_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintenance_on", "maintenance_off", "drain", "edit_bmc")
+_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintenance_on", "maintenance_off", "drain", "edit_bmc", "shell")
 
 
 def is_silent(host: Any, now: datetime | None = None) -> bool:
@@ -48,7 +50,7 @@ def why_not(host: Any, verb: str, *, busy: str | None = None, now: datetime | No
     """
     if verb in _NEEDS_ENROLLED and host.lifecycle != "enrolled":
         return f"{host.name} is not enrolled: {host.lifecycle_reason or 'its enrolment is under way'}."
-    if busy and verb not in ("edit", "place"):
+    if busy and verb not in ("edit", "place", "shell"):
         return busy
     reason = _REASONS.get(verb)
     if reason is None:
@@ -111,6 +113,24 @@ def _retry_enrolment(host: Any, _now: datetime | None) -> str | None:
     return None if host.lifecycle == "failed" else f"{host.name} is {host.lifecycle}; there is nothing to retry."
 
 
+def _shell(host: Any, now: datetime | None) -> str | None:
+    if not host.is_shell_enabled:
+        return (
+            f'A shell on {host.name} is not enabled. Write "host_shell": true into its plane\'s configuration and '
+            "start hostd anew."
+        )
+    if host.power == "off":
+        return f"{host.name} is powered off. Power it on first."
+    return f"{host.name} does not answer." if is_silent(host, now) else why_no_gateway(host)
+
+
+def why_no_gateway(host: Any) -> str | None:
+    """None, or why no console of this host can be opened."""
+    if host.console_address:
+        return None
+    return f"{host.name} has not told where its consoles are to be had. Look into the log of hostd there."
+
+
 def has_bmc(host: Any) -> bool:
     """Whether a BMC is known. Reads the relation: select_related("bmc") where many hosts are asked."""
     return getattr(host, "bmc", None) is not None
@@ -127,4 +147,5 @@ _REASONS = {
     "remove": _remove,
     "drain": _drain,
     "retry_enrolment": _retry_enrolment,
+    "shell": _shell,
 }

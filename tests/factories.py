@@ -49,6 +49,9 @@ def host_make(name: str | None = None, *, rack: Rack | None = None, with_bmc: bo
         "machine_id": uuids.uuid4().hex,
         "hypervisor": "QEMU 7.2.22",
         "engine": "Docker 20.10.24",
+        "console_address": "10.77.0.2",
+        "console_port": 7777,
+        "console_sha256": "0" * 64,
     }
     host = Host.objects.create(name=name, **(given | values))
     pool_mount_make(host)

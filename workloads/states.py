@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from hosts.states import is_silent
+from hosts.states import is_silent, why_no_gateway
 
-WorkloadVerb = Literal["start", "stop", "force_stop", "delete", "move", "pin", "unpin", "keep_apart"]
+WorkloadVerb = Literal[
+    "start", "stop", "force_stop", "delete", "move", "pin", "unpin", "keep_apart", "vnc", "serial", "exec", "attach"
+]
 WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "start",
     "stop",
@@ -20,7 +22,12 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "pin",
     "unpin",
     "keep_apart",
+    "vnc",
+    "serial",
+    "exec",
+    "attach",
 )
+CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach")}
 
 
 def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime | None = None) -> str | None:
@@ -32,6 +39,8 @@ def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime 
         raise ValueError(f"no verb {verb} for a workload")
     if verb in ("pin", "unpin"):
         return _pin(workload, verb)
+    if any(verb in verbs for verbs in CONSOLES.values()):
+        return _console_reason(workload, verb, now)
     if busy or verb == "keep_apart":
         return busy
     return _host_reason(workload, verb, now) or _state_reason(workload, verb)
@@ -41,6 +50,22 @@ def _pin(workload: Any, verb: str) -> str | None:
     if (verb == "pin") == workload.is_pinned:
         return f"{workload.name} is {'pinned already' if verb == 'pin' else 'not pinned'}."
     return None
+
+
+def _console_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
+    """An operation that holds the workload is no reason: one looks on while it starts or moves."""
+    name, state = workload.name, workload.state
+    if verb not in CONSOLES[workload.kind]:
+        return f"{name} is a {workload.get_kind_display()}; it has no console of that kind."
+    if state in ("stopped", "crashed", "creating"):
+        return f"{name} is {state}, so it has no console. Start it first."
+    if reason := _host_reason(workload, verb, now):
+        return reason
+    if state == "unknown":
+        return f"Nobody knows whether {name} runs. Wait until its host tells."
+    if verb in ("exec", "attach") and state != "running":
+        return f"{name} is {state}; a console needs it running."
+    return why_no_gateway(workload.host)
 
 
 def _host_reason(workload: Any, verb: str, now: datetime | None) -> str | None:

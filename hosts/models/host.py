@@ -42,6 +42,10 @@ class Host(models.Model):
     hypervisor_sentence = models.CharField(max_length=300, blank=True)  # empty: it answers
     engine_sentence = models.CharField(max_length=300, blank=True)
     links = models.JSONField(default=list, blank=True)
+    console_address = models.CharField(max_length=45, blank=True)  # of its console gateway; empty: it has none
+    console_port = models.PositiveIntegerField(default=0)
+    console_sha256 = models.CharField(max_length=64, blank=True)  # of the gateway's certificate
+    is_shell_enabled = models.BooleanField(default=False)
 
     # discovered
     machine_id = models.CharField(max_length=64, blank=True)
