@@ -27,6 +27,7 @@ from hosts.api import router as hosts
 from hosts.errors import NotFound, StowageError
 from workloads.api import images
 from workloads.api import router as workloads
+from workloads.console_api import router as consoles
 
 sites = Router(tags=["sites"])
 plans = Router(tags=["plans"])
@@ -103,6 +104,7 @@ api.add_router("/hosts", hosts)
 api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
 api.add_router("/images", images)
+api.add_router("/consoles", consoles)
 api.add_router("/sites", sites)
 api.add_router("/plans", plans)
 api.add_router("/history", histories)

@@ -36,6 +36,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     beat_schedule={
         "sweep operations": {"task": "hosts.sweep", "schedule": 15.0, "options": {"expires": 15}},
+        "sweep consoles": {"task": "workloads.consoles_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
     },
 )

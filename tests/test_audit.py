@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.models import AuditRecord, Host, Operation
@@ -17,6 +18,8 @@ from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
 from tests.factories import container_make, host_make, image_make, rack_make, vm_make
 from tests.test_permissions import ROUTES
+from workloads.models import Console, ConsoleLog
+from workloads.services.console_logs import log_path
 
 pytestmark = pytest.mark.django_db
 Change = Callable[[], tuple[str, Any]]
@@ -102,6 +105,23 @@ def plan_in_the_making() -> tuple[str, Any]:
     return f"/api/plans/{plan_request(a_user(), a_site()).pk}/settle", None
 
 
+def a_console(**values: Any) -> Console:
+    vm, now = vm_make(host_make()), timezone.now()
+    given = {"kind": "serial", "thing_id": vm.pk, "thing_name": vm.name, "issued_at": now, "used_at": now}
+    return Console.objects.create(user=a_user(), secret_sha256=vm.pk.hex, **(given | {"seen_at": now} | values))
+
+
+def ticket() -> tuple[str, Any]:
+    return "/api/consoles/tickets", {"kind": "serial", "thing": str(vm_make(host_make()).pk)}
+
+
+def written_down() -> tuple[str, Any]:
+    row = ConsoleLog.objects.create(thing_id=vm_make(host_make()).pk, thing_name="web-1", user_name="somebody")
+    log_path(row.pk).parent.mkdir(parents=True, exist_ok=True)
+    log_path(row.pk).write_bytes(b"login:")
+    return f"/api/consoles/logs/{row.pk}", None
+
+
 UUID = "{uuidstr:uuid}"
 CHANGES: dict[str, Change] = {
     "POST /api/hosts": enrolment,
@@ -123,6 +143,9 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),
     f"DELETE /api/workloads/{UUID}": on_vm("", state="stopped"),
+    "POST /api/consoles/tickets": ticket,
+    f"POST /api/consoles/{UUID}/end": lambda: (f"/api/consoles/{a_console().pk}/end", None),
+    f"DELETE /api/consoles/logs/{UUID}": written_down,
     "POST /api/images": new_image,
     f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
     "POST /api/plans": new_plan,

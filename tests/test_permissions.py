@@ -241,7 +241,10 @@ def test_every_route_of_the_api_declares_its_verb() -> None:
 
 
 def test_only_reads_of_the_api_are_open_to_viewers() -> None:
-    assert [str(route) for route in ROUTES if route.method != "GET" and route.verb == "view"] == []
+    changing = {str(route) for route in ROUTES if route.method != "GET" and route.verb == "view"}
+
+    # a viewer may look at a screen or a serial line; what else a ticket is for, its service asks the right for
+    assert changing == {"POST /api/consoles/tickets"}
 
 
 @pytest.mark.parametrize("actor", ACTORS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from hosts.admin_base import ReadOnlyAdmin
-from workloads.models import Container, Image, Sighting, VirtualMachine, Workload
+from workloads.models import Console, ConsoleLog, Container, Image, Sighting, VirtualMachine, Workload
 
 
 @admin.register(Workload)
@@ -42,3 +42,20 @@ class SightingAdmin(ReadOnlyAdmin):
 @admin.register(Image)
 class ImageAdmin(ReadOnlyAdmin):
     list_display = ("name", "format", "reference", "size_bytes")
+
+
+@admin.register(Console)
+class ConsoleAdmin(ReadOnlyAdmin):
+    """Tickets and consoles, without the hashes by which they are known."""
+
+    list_display = ("kind", "thing_name", "user", "is_view_only", "used_at", "ended_at", "end_sentence")
+    list_filter = ("kind",)
+    list_select_related = ("user",)
+    search_fields = ("thing_name", "user__username")
+    exclude = ("secret_sha256", "session_sha256")
+
+
+@admin.register(ConsoleLog)
+class ConsoleLogAdmin(ReadOnlyAdmin):
+    list_display = ("thing_name", "user_name", "began_at", "ended_at", "size_bytes")
+    search_fields = ("thing_name", "user_name")

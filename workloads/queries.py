@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from workloads.models import Container, Sighting, VirtualMachine, Workload
+from workloads.models import Console, ConsoleLog, Container, Sighting, VirtualMachine, Workload
 
 SORTS = {
     "name": "name",
@@ -88,3 +91,19 @@ def groups_known() -> list[str]:
     """The anti-affinity groups that workloads are in, to choose from."""
     named = Workload.objects.exclude(anti_affinity_group="").order_by("anti_affinity_group")
     return list(named.values_list("anti_affinity_group", flat=True).distinct())
+
+
+# A web process says this often that its consoles are open; one that does not has ended. See services.consoles.
+CONSOLE_SILENT = timedelta(seconds=30)
+
+
+def consoles_open(thing: UUID | None = None) -> QuerySet[Console]:
+    """Consoles that are open now, of one thing or of all, the newest first."""
+    rows = Console.objects.filter(ended_at=None, seen_at__gt=timezone.now() - CONSOLE_SILENT).select_related("user")
+    return rows if thing is None else rows.filter(thing_id=thing)
+
+
+def console_logs(thing: UUID | None = None) -> QuerySet[ConsoleLog]:
+    """Logs of serial lines, of one VM or of all, the newest first."""
+    rows = ConsoleLog.objects.all()
+    return rows if thing is None else rows.filter(thing_id=thing)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ninja import Field, Schema
 
-from workloads.models import Workload
+from workloads.models import Console, Workload
 
 
 class WorkloadOut(Schema):
@@ -89,3 +89,39 @@ class ImageOut(Schema):
     size_bytes: int
     virtual_size_bytes: int
     created_at: datetime
+
+
+class TicketIn(Schema):
+    kind: str = Field(max_length=6)
+    thing: UUID
+    view_only: bool = False
+    command: list[str] = Field(default=[], max_length=64)
+
+
+class TicketOut(Schema):
+    ticket: str
+    expires_s: int
+
+
+class ConsoleOut(Schema):
+    uuid: UUID
+    kind: str
+    thing: UUID = Field(alias="thing_id")
+    name: str = Field(alias="thing_name")
+    user: str
+    view_only: bool = Field(alias="is_view_only")
+    opened_at: datetime = Field(alias="used_at")
+
+    @staticmethod
+    def resolve_user(console: Console) -> str:
+        return console.user.get_username()
+
+
+class ConsoleLogOut(Schema):
+    uuid: UUID
+    thing: UUID = Field(alias="thing_id")
+    name: str = Field(alias="thing_name")
+    user: str = Field(alias="user_name")
+    began_at: datetime
+    ended_at: datetime | None
+    size_bytes: int

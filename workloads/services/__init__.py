@@ -6,6 +6,7 @@ sentence that says what to do. What touches a machine becomes an operation, whic
 
 from workloads.services.apart import workload_keep_apart
 from workloads.services.capacity import host_choose, refuse_without_room
+from workloads.services.consoles import console_end, ticket_issue
 from workloads.services.containers import container_create
 from workloads.services.images import image_register, image_remove, image_upload
 from workloads.services.life import (
@@ -20,6 +21,7 @@ from workloads.services.life import (
 from workloads.services.vms import vm_create
 
 __all__ = [
+    "console_end",
     "container_create",
     "gone",
     "host_choose",
@@ -28,6 +30,7 @@ __all__ = [
     "image_upload",
     "moved_meanwhile",
     "refuse_without_room",
+    "ticket_issue",
     "vm_create",
     "workload_delete",
     "workload_keep_apart",
