@@ -17,6 +17,7 @@ from django.conf import settings
 from hosts.models import Plane
 from hosts.plane.app import QUEUE_SEPARATOR, unacked_keys
 from hosts.plane.streams import OBSERVED, POWER, SAMPLES
+from hosts.plane.watched import KEY as WATCHED_KEY
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,10 @@ def key_rules(plane: Plane) -> list[str]:
     own += [f"_kombu.{table}.{queue}" for queue in queues for table in ("binding", "binding_permanent")]
     own += unacked_keys(user_name(plane)).values()
     written = [SAMPLES, OBSERVED] if plane.kind == Plane.Kind.HOST else [POWER]
+    read = [WATCHED_KEY + plane.name] if plane.kind == Plane.Kind.HOST else []
     return [
         *(f"~{key}" for key in own),
+        *(f"%R~{key}" for key in read),
         *(f"%W~{key}" for key in (*written, "control")),
     ]
 

@@ -21,6 +21,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from hosts.access import may
+from hosts.live_feed import feed_here
 from hosts.publish import GROUP
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 RECHECK_S = 30.0  # a websocket outlives a logout: the login and the right are asked for again
 REJOIN_EVERY = 20  # rechecks; the layer forgets members after an hour
 GATHER_S = 0.2  # what happens within this time goes out as one message
+SAMPLES_GATHER_S = 0.01  # samples come in bursts, and people see them come late
+REST_S = 0.1  # between two messages of a page that watches much
 SPEAK_AT_LEAST_S = 20.0  # silence for longer tells the page that the line is dead
 SLOW_S = 30.0  # a page that takes no message for this long is let go; it comes back and reads anew
 WATCHED_MOST = 1000
@@ -60,7 +63,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     {"watch": [sources]}: the "host:<uuid>" and "workload:<uuid>" whose samples the page shows.
 
     Nothing queues up for a slow page: pending changes are a set, pending samples hold one value for each
-    source, the newest.
+    source, the newest. Samples come from the process's feed as text, the same for all who watch.
     """
 
     stowage_verb = "view"  # asked for at connect and every RECHECK_S
@@ -69,7 +72,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.sequence = 0
         self.watched: set[str] = set()
         self.changes: dict[tuple[str, str], str] = {}
-        self.samples: dict[str, dict[str, Any]] = {}
+        self.samples: dict[str, str] = {}
         self.again = False
         self.news = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
@@ -82,6 +85,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.tasks = [asyncio.create_task(self._speak()), asyncio.create_task(self._recheck())]
 
     async def disconnect(self, code: int) -> None:
+        self._watch(set())
         for task in self.tasks:
             task.cancel()  # Channels itself leaves the groups
 
@@ -89,9 +93,25 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Takes the list of watched sources; anything else is nonsense and is passed over."""
         try:
             watched = json.loads(text_data or "")["watch"]
-            self.watched = {source for source in watched[:WATCHED_MOST] if _is_source(source)}
+            sources = {source for source in watched[:WATCHED_MOST] if _is_source(source)}
         except (ValueError, TypeError, KeyError, RecursionError):
             return
+        if self.tasks:  # a socket that was refused, or is closing, watches nothing
+            self._watch(sources)
+
+    def _watch(self, sources: set[str]) -> None:
+        feed = feed_here()
+        for source in sources - self.watched:
+            feed.watch(source, self)
+        for source in self.watched - sources:
+            feed.unwatch(source, self)
+            self.samples.pop(source, None)
+        self.watched = sources
+
+    def sample(self, source: str, text: str) -> None:
+        """Takes an object's newest values; what has not been sent yet of it is forgotten."""
+        self.samples[source] = text
+        self.news.set()
 
     async def live_change(self, event: dict[str, Any]) -> None:
         if len(self.changes) >= CHANGES_MOST:
@@ -100,40 +120,42 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.changes[event["kind"], event["id"]] = event["what"]
         self.news.set()
 
-    async def live_sample(self, event: dict[str, Any]) -> None:
-        for source in self.watched & event["values"].keys():
-            self.samples[source] = event["values"][source]
-            self.news.set()
-
     async def live_logout(self, event: dict[str, Any]) -> None:
         await self.close(code=LOGGED_OUT)
 
     async def _speak(self) -> None:
         """Sends what is pending, gathered; an empty message when there is long nothing to say."""
+        clock, spoke_at = asyncio.get_running_loop().time, 0.0
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.news.wait(), SPEAK_AT_LEAST_S)
-                await asyncio.sleep(GATHER_S)
+                async with asyncio.timeout(SPEAK_AT_LEAST_S):
+                    await self.news.wait()
+                gather_s = GATHER_S if self.changes or self.again else SAMPLES_GATHER_S
+                await asyncio.sleep(max(gather_s, spoke_at + REST_S - clock()))
             self.news.clear()
-            message = self._taken()
+            text = self._taken()
+            spoke_at = clock()
             try:
-                await asyncio.wait_for(self.send(json.dumps(message)), SLOW_S)
+                async with asyncio.timeout(SLOW_S):
+                    await self.send(text)
             except TimeoutError:
                 await self.close()
                 return
 
-    def _taken(self) -> dict[str, Any]:
+    def _taken(self) -> str:
         """What is pending as one message; nothing is pending afterwards."""
         self.sequence += 1
-        message: dict[str, Any] = {"sequence": self.sequence}
+        parts = [f'"sequence":{self.sequence}']
         if self.changes:
-            message["changes"] = [{"kind": kind, "id": id_, "what": what} for (kind, id_), what in self.changes.items()]
+            changes = [{"kind": kind, "id": id_, "what": what} for (kind, id_), what in self.changes.items()]
+            parts.append(f'"changes":{json.dumps(changes)}')
         if self.samples:
-            message["samples"] = self.samples
+            samples = ",".join(f'"{source}":{text}' for source, text in self.samples.items())
+            parts.append(f'"samples":{{{samples}}}')
         if self.again:
-            message["again"] = True
+            parts.append('"again":true')
         self.changes, self.samples, self.again = {}, {}, False
-        return message
+        return f"{{{','.join(parts)}}}"
 
     async def _recheck(self) -> None:
         rounds = 0
@@ -168,6 +190,6 @@ def _is_source(source: Any) -> bool:
         return False
     kind, _, id_ = source.partition(":")
     try:
-        return kind in {"host", "workload"} and bool(UUID(id_))
+        return kind in {"host", "workload"} and str(UUID(id_)) == id_
     except ValueError:
         return False

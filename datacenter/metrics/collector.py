@@ -1,8 +1,8 @@
 """From the host planes' streams to the store, the pages and the database. One process, `manage.py collect`.
 
-Samples touch no SQL: they go to the metrics store in batches and, as newest values, to Redis. Observations
-are applied to the database only where they say something new. Everything read here comes from hosts and is
-checked before use; a host may only speak for itself and for the workloads that it owns.
+Samples touch no SQL: they go to the metrics store in batches and, as newest values, to Redis and to whoever watches.
+Observations are applied to the database only where they say something new. Everything read here comes from hosts and
+is checked before use; a host may only speak for itself and for the workloads that it owns.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError
 
 from datacenter.metrics import series
-from datacenter.metrics.live import Values, latest_write
-from datacenter.metrics.store import MetricsStore, Sample
-from hosts.errors import DriverError
+from datacenter.metrics.aggregates import bucket_of, is_bucket_made
+from datacenter.metrics.series import Place
+from datacenter.metrics.table import HOST_BY_KEY
 from hosts.inventory import SILENT_AFTER, host_lost, host_observe, is_lost, pools_observe, power_observe, reach_of
 from hosts.models import Host, Plane
 from hosts.signing import is_signed
@@ -37,9 +37,10 @@ MESSAGE_BYTES_MOST = 4 * 1024 * 1024
 REAPPLY_AFTER_S = 60.0  # an unchanged observation is applied again this often: memory may have gone wrong
 KNOWN_FRESH_S = 5.0
 KEYS_FRESH_S, KEYS_AGAIN_S = 2.0, 0.2
-UNSENT_MOST = 200_000  # samples kept while the store is away; then the oldest go
+BMC_FRESH_S = 90.0  # what a BMC measured is shown beside the host's own figures for as long
 SAMPLE_OLDEST_S = 30 * 86400.0  # older ones lie outside the store's retention
 
+Values = dict[str, dict[str, Any]]  # object key -> its values, `at` among them
 Message = tuple[str, dict[bytes, bytes]]  # stream and fields
 
 
@@ -68,14 +69,14 @@ class PlaneKeys:
 class Collector:
     """Turns messages into rows, series and doorbells. Holds no connection that it can't make anew."""
 
-    store: MetricsStore
-    write_latest: Callable[[Values], None] = latest_write
-    ring: Callable[[str, Values], None] = lambda host_uuid, values: None
+    tell: Callable[[dict[str, bytes]], None]
     clock: Callable[[], float] = time.time
     key_of: Callable[[str, str], str | None] = field(default_factory=lambda: PlaneKeys().key_of)
-    unsent: list[Sample] = field(default_factory=list)
-    dropped: int = 0
-    _newest: dict[str, Values] = field(default_factory=dict)  # by host uuid, not told yet
+    lines: list[str] = field(default_factory=list)  # for the store, until somebody takes them
+    late_buckets: set[float] = field(default_factory=set)  # whose aggregates were made before these samples came
+    lag_s: float = 0.0  # age of the newest sample, when it was handled
+    _newest: Values = field(default_factory=dict)  # not told yet
+    _of_bmc: Values = field(default_factory=dict)  # by host key
     _hosts: dict[str, Host] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)  # workload uuid -> host uuid
     _known_at: float = float("-inf")
@@ -137,15 +138,24 @@ class Collector:
         host = self._host(message["host"])
         if host is None:
             return
-        at, host_uuid = self._time(message), str(host.pk)
-        workloads = [
-            reading for reading in series.workload_readings(message) if self._owners.get(reading.uuid) == host_uuid
-        ]
-        readings = series.host_readings(message)
-        self.unsent += series.samples_of(readings, workloads, at, host_uuid, host.name, host.rack.site.name)
-        newest: Values = {f"host:{host_uuid}": {"at": at, **readings}}
-        newest |= {f"workload:{reading.uuid}": {"at": at, **reading.values} for reading in workloads}
-        self._newest[host_uuid] = newest
+        at, place = self._time(message), _place(host)
+        readings = series.sample_read(message, at, place, self._owners)
+        self.lines += readings.lines
+        self._note_time(at)
+        key = f"host:{place.host_uuid}"
+        of_bmc = self._of_bmc.get(key)
+        if of_bmc is not None and at - of_bmc["at"] <= BMC_FRESH_S:
+            readings.values[key] = {**of_bmc, **readings.values[key]}
+        for key, values in readings.values.items():
+            known = self._newest.get(key)
+            if known is None or known["at"] <= at:  # late ones belong to the store alone
+                self._newest[key] = values
+
+    def _note_time(self, at: float) -> None:
+        now = self.clock()
+        self.lag_s = now - at
+        if is_bucket_made(bucket_of(at), now):
+            self.late_buckets.add(bucket_of(at))
 
     def _observed(self, message: dict[str, Any]) -> None:
         host = self._host(message["host"])
@@ -177,6 +187,22 @@ class Collector:
             if before.get(name) == power:
                 power_observe(host, power, at)
         self._power_read = before | now_read
+        sensors = message.get("sensors")
+        for name, measured in sensors.items() if isinstance(sensors, dict) else ():
+            host = self._host(name)
+            if host is not None and host.rack.site.name == message["site"] and isinstance(measured, dict):
+                self._measured(host, measured, at.timestamp())
+
+    def _measured(self, host: Host, measured: dict[str, Any], at: float) -> None:
+        """Watts and degrees that a host's BMC gave; also of a machine that is off."""
+        place, at_ms = _place(host), int(at * 1000)
+        watts = {"power_watts": measured.get("power_watts")}
+        values = series.host_values(self.lines, watts, at_ms, place)
+        series.part_lines(
+            self.lines, HOST_BY_KEY["temperature_celsius"], measured.get("temperature_celsius"), at_ms, place
+        )
+        self._note_time(at)
+        self._of_bmc[f"host:{place.host_uuid}"] = {"at": at, **values}
 
     def _time(self, message: dict[str, Any]) -> float:
         """The sample's own time, unless it is of the future (it would hide newer ones) or beyond belief."""
@@ -184,25 +210,31 @@ class Collector:
         return min(at, now) if at is not None and at > now - SAMPLE_OLDEST_S else now
 
     def flush(self) -> None:
-        """Tells the newest values, each host's once, and sends what is unsent to the store."""
+        """Tells the newest values, each object's once: as the bytes that every page gets."""
         newest, self._newest = self._newest, {}
-        self.write_latest({key: values for told in newest.values() for key, values in told.items()})
-        for host_uuid, told in newest.items():
-            self.ring(host_uuid, told)
-        self._store_unsent()
+        if newest:
+            self.tell({key: json.dumps(values, separators=(",", ":")).encode() for key, values in newest.items()})
 
-    def _store_unsent(self) -> None:
-        """Keeps the samples, bounded, while the store is away."""
-        if len(self.unsent) > UNSENT_MOST:
-            self.dropped += len(self.unsent) - UNSENT_MOST
-            self.unsent = self.unsent[-UNSENT_MOST:]
-            log.warning("The metrics store is away for long: %d samples dropped so far.", self.dropped)
-        try:
-            self.store.write(self.unsent)
-        except DriverError as error:
-            log.warning("%s %d samples wait.", error.message, len(self.unsent))
-            return
-        self.unsent = []
+    def lines_take(self) -> list[str]:
+        """The lines for the store since the last call."""
+        lines, self.lines = self.lines, []
+        return lines
+
+    def watched_by_host(self, keys: Iterable[str]) -> dict[str, tuple[bool, set[str]]]:
+        """Of these objects: by host name, whether the host itself is among them, and which of its workloads.
+
+        From memory, without a query; may be called from another thread.
+        """
+        hosts = {str(host.pk): host.name for host in list(self._hosts.values())}
+        found: dict[str, tuple[bool, set[str]]] = {}
+        for key in keys:
+            kind, _, uuid = key.partition(":")
+            name = hosts.get(uuid if kind == "host" else self._owners.get(uuid, ""))
+            if name is None:
+                continue
+            is_host, workloads = found.get(name, (False, set()))
+            found[name] = (is_host or kind == "host", workloads if kind == "host" else workloads | {uuid})
+        return found
 
     def look_for_silence(self) -> None:
         """Marks the workloads of hosts that have just stopped answering, or just went off; rings their pages.
@@ -220,6 +252,10 @@ class Collector:
             host_lost(host)
             self._silent[name] = host.power
             host_silent(host)
+
+
+def _place(host: Host) -> Place:
+    return Place(str(host.pk), host.name, host.rack.site.name)
 
 
 def read(stream: str, fields: dict[bytes, bytes], key_of: Callable[[str, str], str | None]) -> dict[str, Any]:

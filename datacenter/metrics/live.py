@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from hosts.live_feed import CHANNEL
+from hosts.plane.watched import KEY as WATCHED_KEY
+from hosts.plane.watched import TTL_S, note_of
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +42,38 @@ def _redis() -> redis.Redis:
     return _client
 
 
+def latest_tell(payloads: dict[str, bytes], watched: Collection[str] | None, client: redis.Redis) -> None:
+    """Keeps the newest values by object key ("host:<uuid>", "workload:<uuid>") and tells them to who watches.
+
+    Each payload is JSON and carries its `at`. `watched`: the keys that anybody watches; None: not known.
+    """
+    if not payloads:
+        return
+    pipe = client.pipeline(transaction=False)
+    pipe.hset(KEY, mapping=payloads)
+    for key in payloads if watched is None else payloads.keys() & set(watched):
+        pipe.publish(CHANNEL + key, payloads[key])
+    pipe.execute()
+
+
 def latest_write(values: Values, client: redis.Redis | None = None) -> None:
-    """Keeps the values by object key ("host:<uuid>", "workload:<uuid>"); each carries its `at`."""
-    if values:
-        (client or _redis()).hset(KEY, mapping={key: json.dumps(value) for key, value in values.items()})
+    """Keeps and tells values that nobody has serialised yet."""
+    latest_tell({key: json.dumps(value).encode() for key, value in values.items()}, None, client or _redis())
+
+
+def watched_read(client: redis.Redis) -> set[str]:
+    """Keys of the objects that some page watches just now: a subscription ends with its process."""
+    channels: Any = client.pubsub_channels(CHANNEL + "*")
+    return {channel.decode().removeprefix(CHANNEL) for channel in channels}
+
+
+def watched_note(hosts: dict[str, tuple[bool, set[str]]], client: redis.Redis) -> None:
+    """Leaves each host's plane a note of what is watched of it; it runs out by itself."""
+    if hosts:
+        pipe = client.pipeline(transaction=False)
+        for name, (is_host, workloads) in hosts.items():
+            pipe.set(WATCHED_KEY + name, note_of(is_host, workloads), ex=TTL_S)
+        pipe.execute()
 
 
 def latest_read(keys: Iterable[str], now: float | None = None, client: redis.Redis | None = None) -> Values:

@@ -6,6 +6,7 @@ Source: VictoriaMetrics docs, "How to import data in Prometheus exposition forma
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ class Series:
 
 
 def quoted(value: str) -> str:
+    """The text as it stands between a label's quotation marks."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
@@ -54,8 +56,19 @@ class MetricsStore:
     def write(self, samples: Sequence[Sample]) -> None:
         """Stores the samples; writing the same ones twice equals once."""
         if samples:
-            body = "\n".join(exposition_line(sample) for sample in samples) + "\n"
-            self._call("POST", "/api/v1/import/prometheus", content=body.encode())
+            self.write_lines("".join(exposition_line(sample) + "\n" for sample in samples).encode())
+
+    def write_lines(self, body: bytes) -> None:
+        """Stores lines of Prometheus' text format, each with its time and its end of line."""
+        self._call("POST", "/api/v1/import/prometheus", content=body)
+
+    def rollups_forget(self) -> None:
+        """Makes the store forget what it has worked out: samples older than its cache trusts have come in.
+
+        A store that is not VictoriaMetrics has no such cache, or knows by itself.
+        """
+        with suppress(Rejected):
+            self._call("GET", "/internal/resetRollupResultCache")
 
     def query(self, promql: str, at: float | None = None) -> list[Series]:
         """The value of each series at one moment (now when `at` is None)."""

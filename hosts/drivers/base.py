@@ -7,7 +7,7 @@ retries nothing by itself, and never waits without a deadline.
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -65,26 +65,47 @@ class ObservedWorkload:
     environment_keys: tuple[str, ...] = ()
     generation: int | None = None
     managed: bool = False
+    pid: int | None = None  # of a running container's first process, as this host counts; nobody else's business
 
     def to_data(self) -> dict[str, Any]:
         """The workload as it travels in an observation."""
-        return asdict(self)
+        data = asdict(self)
+        del data["pid"]
+        return data
 
 
 @dataclass(frozen=True)
 class WorkloadCounters:
-    """What one workload has used so far; totals only grow while it runs, rates are the reader's business."""
+    """What one workload has used so far; totals only grow while it runs, rates are the reader's business.
+
+    Disks and network cards are summed. None: not known, or it has none of its own (a container in its host's
+    network). The memory used is what the host pays, the guest's what its own kernel calls in use.
+    """
 
     kind: WorkloadKind
     uuid: str
     name: str
     cpu_seconds_total: float
     memory_used_mib: float
-    memory_guest_used_mib: float | None
-    disk_read_bytes_total: int
-    disk_written_bytes_total: int
-    network_received_bytes_total: int
-    network_sent_bytes_total: int
+    memory_guest_used_mib: float | None = None
+    cpu_allotted_cores: float | None = None
+    memory_allotted_mib: float | None = None
+    cpu_steal_seconds_total: float | None = None
+    cpu_wait_seconds_total: float | None = None
+    cpu_throttled_seconds_total: float | None = None
+    processes: int | None = None
+    disk_read_bytes_total: int | None = None
+    disk_written_bytes_total: int | None = None
+    disk_reads_total: int | None = None
+    disk_writes_total: int | None = None
+    network_received_bytes_total: int | None = None
+    network_sent_bytes_total: int | None = None
+    network_received_packets_total: int | None = None
+    network_sent_packets_total: int | None = None
+    network_received_dropped_total: int | None = None
+    network_sent_dropped_total: int | None = None
+    network_received_errors_total: int | None = None
+    network_sent_errors_total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -176,8 +197,15 @@ class ContainerEngine(Protocol):
 
     def list_containers(self) -> list[ObservedWorkload]: ...
 
-    def container_counters(self) -> list[WorkloadCounters]:
-        """Counters of every running container, gathered in one pass."""
+    @property
+    def is_local(self) -> bool:
+        """Whether its containers are processes of this machine, whose control groups can be read here."""
+
+    def container_counters(self, engine_ids: Collection[str] | None = None) -> list[WorkloadCounters]:
+        """Counters by the engine's own statistics, of every running container or of those alone.
+
+        Slow, a request for each: for engines elsewhere. Those that do not answer in time are left out.
+        """
 
     def watch(self, on_change: Callable[[str], None]) -> Watch: ...
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 _STATS_AT_ONCE = 20  # docker-py keeps 25 connections
+STATS_DEADLINE_S = 4.0  # for one pass over all containers; slower ones are missing from it
 LABEL_PREFIX = "stowage."
 STAMP_LABELS = ("stowage.uuid", "stowage.generation", "stowage.operation")
 # 130, 137, 143: ended by an interrupt, a kill or a stop, which somebody asked for.
@@ -48,6 +49,11 @@ class DockerHost:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
+        self._asking = ThreadPoolExecutor(_STATS_AT_ONCE, thread_name_prefix="stats")
+
+    @property
+    def is_local(self) -> bool:
+        return self.url.startswith("unix://")
 
     def open(self) -> None:
         with self.calls("answer"):
@@ -102,13 +108,16 @@ class DockerHost:
             details = [inspect(client, row["Id"]) for row in client.containers(all=True)]
         return [observed(detail) for detail in details if detail is not None]
 
-    def container_counters(self) -> list[WorkloadCounters]:
+    def container_counters(self, engine_ids: Collection[str] | None = None) -> list[WorkloadCounters]:
         with self.calls("count what its containers use") as client:
-            rows = client.containers()
+            rows = [row for row in client.containers() if engine_ids is None or row["Id"] in engine_ids]
             # Docker 20.10 takes a second for each answer, however it is asked
-            with ThreadPoolExecutor(_STATS_AT_ONCE) as pool:
-                stats = list(zip(rows, pool.map(lambda row: _stats(client, row["Id"]), rows), strict=True))
-        return [_counters(row, numbers) for row, numbers in stats if numbers is not None]
+            asked = {self._asking.submit(_stats, client, row["Id"]): row for row in rows}
+            done, late = wait(asked, STATS_DEADLINE_S)
+            for future in late:
+                future.cancel()
+            answers = [(asked[future], future.result()) for future in done]
+        return [_counters(row, numbers) for row, numbers in answers if numbers is not None]
 
     def watch(self, on_change: Callable[[str], None]) -> DockerWatch:
         return DockerWatch(self.url, self._timeout_s, on_change)
@@ -197,6 +206,7 @@ def observed(detail: dict[str, Any]) -> ObservedWorkload:
         environment_keys=tuple(sorted(pair.split("=", 1)[0] for pair in config.get("Env") or ())),
         generation=int(generation) if generation.isdigit() else None,
         managed="stowage.uuid" in labels,
+        pid=detail["State"].get("Pid") or None,
     )
 
 
@@ -236,20 +246,40 @@ def _stats(client: docker.APIClient, engine_id: str) -> dict[str, Any] | None:
 
 
 def _counters(row: dict[str, Any], stats: dict[str, Any]) -> WorkloadCounters:
-    memory = stats.get("memory_stats") or {}
+    """A container's counters from the engine's statistics. Source: Docker Engine API, ContainerStats."""
+    memory, cpu = stats.get("memory_stats") or {}, stats.get("cpu_stats") or {}
     details = memory.get("stats") or {}
     cache = details.get("total_inactive_file", details.get("inactive_file", 0))
-    networks = (stats.get("networks") or {}).values()
-    blocks = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
+    networks = list((stats.get("networks") or {}).values())
+    blocks = stats.get("blkio_stats") or {}
+    throttled_ns = (cpu.get("throttling_data") or {}).get("throttled_time")
+
+    def of_disks(group: str, operation: str) -> int:
+        return sum(row["value"] for row in blocks.get(group) or [] if row["op"].lower() == operation)
+
     return WorkloadCounters(
         "container",
         container_uuid(row["Id"], row.get("Labels") or {}),
         row["Names"][0].lstrip("/"),
-        ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0) / 1e9,
+        (cpu.get("cpu_usage") or {}).get("total_usage", 0) / 1e9,
         max(0, memory.get("usage", 0) - cache) / MIB,
-        None,
-        sum(block["value"] for block in blocks if block["op"].lower() == "read"),
-        sum(block["value"] for block in blocks if block["op"].lower() == "write"),
-        sum(network["rx_bytes"] for network in networks),
-        sum(network["tx_bytes"] for network in networks),
+        cpu_throttled_seconds_total=None if throttled_ns is None else throttled_ns / 1e9,
+        processes=(stats.get("pids_stats") or {}).get("current"),
+        disk_read_bytes_total=of_disks("io_service_bytes_recursive", "read"),
+        disk_written_bytes_total=of_disks("io_service_bytes_recursive", "write"),
+        disk_reads_total=of_disks("io_serviced_recursive", "read"),
+        disk_writes_total=of_disks("io_serviced_recursive", "write"),
+        **{key: sum(network.get(field, 0) for network in networks) for key, field in _NETWORK.items() if networks},
     )
+
+
+_NETWORK = {
+    "network_received_bytes_total": "rx_bytes",
+    "network_sent_bytes_total": "tx_bytes",
+    "network_received_packets_total": "rx_packets",
+    "network_sent_packets_total": "tx_packets",
+    "network_received_dropped_total": "rx_dropped",
+    "network_sent_dropped_total": "tx_dropped",
+    "network_received_errors_total": "rx_errors",
+    "network_sent_errors_total": "tx_errors",
+}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import threading
 import uuid as uuids
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -388,7 +388,7 @@ class FakeHypervisor:
     def domain_counters(self) -> list[WorkloadCounters]:
         with self.world.call(self.host, "hypervisor.domain_counters"):
             return [
-                WorkloadCounters("vm", d.uuid, d.name, 0.0, float(d.memory_mib), None, 0, 0, 0, 0)
+                WorkloadCounters("vm", d.uuid, d.name, 0.0, float(d.memory_mib))
                 for d in self.host.domains.values()
                 if d.state == "running"
             ]
@@ -441,12 +441,14 @@ class FakeEngine:
         with self.world.call(self.host, "engine.list_containers"):
             return [self._observed(container) for container in self.host.containers.values()]
 
-    def container_counters(self) -> list[WorkloadCounters]:
+    is_local = False
+
+    def container_counters(self, engine_ids: Collection[str] | None = None) -> list[WorkloadCounters]:
         with self.world.call(self.host, "engine.container_counters"):
             return [
-                WorkloadCounters("container", c.uuid, c.name, 0.0, 1.0, None, 0, 0, 0, 0)
+                WorkloadCounters("container", c.uuid, c.name, 0.0, 1.0)
                 for c in self.host.containers.values()
-                if c.state == "running"
+                if c.state == "running" and (engine_ids is None or c.engine_id in engine_ids)
             ]
 
     def watch(self, on_change: Callable[[str], None]) -> FakeWatch:

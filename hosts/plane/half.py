@@ -58,7 +58,7 @@ class HalfDriver:
 class Half:
     """Reads when kicked, and soon after each event of the driver's; `on_event_read` tells of the latter.
 
-    After an event only the workloads are read: Docker takes a second to count, and a change is wanted sooner.
+    Looking (what runs) and counting (what it uses) are asked for each by itself. After an event there is only a look.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Half:
         self._changed = threading.Condition()
         self._due_at: float | None = None
         self._is_event_due = False
+        self._is_look_due = True
         self._is_count_due = True
         self._busy_since: float | None = None
         self._finished = 0
@@ -85,11 +86,12 @@ class Half:
         self._watch_is_lost = False
         self._watch_tried_at = -WATCH_RETRY_S
 
-    def read_within(self, seconds: float) -> HalfState:
+    def read_within(self, seconds: float, *, look: bool = True, count: bool = True) -> HalfState:
         """The half's state after asking for a new reading and waiting that long for it."""
         with self._changed:
             wanted = self._finished + (2 if self._busy_since is not None else 1)
-            self._is_count_due = True
+            self._is_look_due |= look
+            self._is_count_due |= count
             self._ask(time.monotonic())
             self._changed.wait_for(lambda: self._finished >= wanted, seconds)
             return self._state()
@@ -105,11 +107,12 @@ class Half:
                 if not self._wait_until_due(stop):
                     continue
                 was_event, self._is_event_due = self._is_event_due, False
-                with_counters, self._is_count_due = self._is_count_due, False
+                look, self._is_look_due = self._is_look_due, False
+                count, self._is_count_due = self._is_count_due, False
                 self._due_at = None
                 self._busy_since = time.monotonic()
             was_ok = self._failure is None
-            self._read(with_counters)
+            self._read(look, count)
             if was_event or was_ok != (self._failure is None):
                 self._on_event_read()
         self._unwatch()
@@ -131,18 +134,19 @@ class Half:
             if not uuid:
                 self._watch_is_lost = True
             self._is_event_due = True
+            self._is_look_due = True
             self._ask(time.monotonic() + self._debounce_s)
 
-    def _read(self, with_counters: bool) -> None:
-        failure, reading = None, None
+    def _read(self, look: bool, count: bool) -> None:
+        failure, reading = None, self._reading
         try:
             self._watch_ensure()
-            began_at = self._clock()
-            workloads = self._driver.workloads()
-            reading = replace(self._reading, workloads=workloads, began_at=began_at)
-            if with_counters:
+            if look:
+                began_at = self._clock()
+                reading = replace(reading, workloads=self._driver.workloads(), began_at=began_at)
+            if count:
                 counters = self._driver.counters()
-                reading = HalfReading(workloads, counters, time.monotonic(), self._reading.number + 1, began_at)
+                reading = replace(reading, counters=counters, at=time.monotonic(), number=reading.number + 1)
         except StowageError as error:
             failure = error.message
         except Exception as error:  # an edge: a driver's mistake must not end this half's thread for ever
@@ -154,7 +158,7 @@ class Half:
             if failure != self._failure:
                 log.info("The %s: %s", self._driver.name, failure or "answers.")
             self._failure = failure
-            self._reading = reading or self._reading
+            self._reading = self._reading if failure else reading
             self._busy_since = None
             self._finished += 1
             self._changed.notify_all()

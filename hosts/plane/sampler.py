@@ -1,14 +1,23 @@
-"""What the host and each workload use, as rates between two readings of counters."""
+"""What the host and each workload use: one message from one look at counters, with rates where people want them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from hosts.drivers.base import WorkloadCounters
 from hosts.plane.half import HalfState
 from hosts.plane.machine import LoadAverage, Machine, MachineCapacity, MachineUse
+from hosts.plane.watched import Watched
+
+# What a row of a workload says, in this order behind its uuid.
+ROW_KEYS = (
+    "cpu_used_cores",
+    "cpu_used_ratio",
+    *(one.name for one in fields(WorkloadCounters) if one.name not in ("kind", "uuid", "name")),
+)
 
 
 class CpuRates:
@@ -36,8 +45,22 @@ class CpuRates:
         self._last = {name: last for name, last in self._last.items() if name in names}
 
 
+@dataclass(frozen=True)
+class Counted:
+    """One look at the workloads of one half; `at` is monotonic. A sentence says why there is nothing new."""
+
+    half: str
+    counters: list[WorkloadCounters]
+    at: float
+    sentence: str = ""
+
+
 class Sampler:
-    """Makes samples from readings; it reads nothing but the machine itself."""
+    """Makes samples from readings; it reads nothing but the machine itself.
+
+    Args:
+        dropped: how many samples were thrown away so far because nobody took them.
+    """
 
     def __init__(
         self,
@@ -46,84 +69,104 @@ class Sampler:
         capacity: Callable[[], MachineCapacity],
         disk_used_gib: Callable[[], float],
         clock: Callable[[], float] = time.time,
+        dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         self._host = host
         self._machine = machine
         self._capacity = capacity
         self._disk_used_gib = disk_used_gib
         self._clock = clock
+        self._dropped = dropped
         self._rates = CpuRates()
         self._load = LoadAverage()
         self._machine_at: float | None = None
         self._seen: dict[str, int] = {}
+        self._stale: dict[str, str] = {}
+        self._uuids: dict[str, set[str]] = {}  # by half, as last counted
 
-    def sample(self, halves: dict[str, HalfState]) -> dict[str, Any] | None:
+    def counted(self, name: str, half: HalfState) -> Counted:
+        """A half's newest counters, or why there are none."""
+        if not half.ok:
+            return Counted(name, [], half.reading.at, half.sentence)
+        if self._seen.get(name) == half.reading.number:
+            return Counted(name, [], half.reading.at, f"The {name} gave no new numbers in time.")
+        self._seen[name] = half.reading.number
+        return Counted(name, half.reading.counters, half.reading.at)
+
+    def sample(self, looks: Sequence[Counted], only: Watched | None = None) -> dict[str, Any] | None:
         """The sample to send, None for the very first call, which has nothing to compare with.
 
-        A half that is not ok, or has no newer reading than last time, gives a sentence in "stale".
+        With `only`, no other workloads than those are in it, and halves not looked at are as stale as before.
         """
         use = self._machine.read()
         cpu_used_cores = self._rates.cores("", use.cpu_seconds_total, use.at)
-        workloads: list[dict[str, Any]] = []
-        stale: list[str] = []
-        for name, half in halves.items():
-            if not half.ok:
-                stale.append(half.sentence)
-            elif self._seen.get(name) == half.reading.number:
-                stale.append(f"The {name} gave no new numbers in time.")
-            else:
-                self._seen[name] = half.reading.number
-                workloads += self._workloads(half)
-        self._forget(halves)
+        workloads = [rows for look in looks for rows in self._workloads(look, only)]
+        if only is None:
+            self._rates.keep_only({"", *(uuid for uuids in self._uuids.values() for uuid in uuids)})
         if cpu_used_cores is None:
             return None
+        host, parts = self._host_sample(use, cpu_used_cores)
         return {
             "host": self._host,
             "at": self._clock(),
-            "host_sample": self._host_sample(use, cpu_used_cores),
+            "host_sample": host,
+            "host_parts": parts,
             "workloads": workloads,
-            "stale": stale,
+            "stale": [sentence for sentence in self._stale.values() if sentence],
         }
 
-    def _host_sample(self, use: MachineUse, cpu_used_cores: float) -> dict[str, Any]:
+    def _host_sample(self, use: MachineUse, cpu_used_cores: float) -> tuple[dict[str, Any], dict[str, Any]]:
         elapsed_s = use.at - self._machine_at if self._machine_at is not None else 0.0
         self._machine_at = use.at
         own_load = self._load.add(cpu_used_cores, elapsed_s)
         capacity = self._capacity()
-        return {
+        values = {
             "cpu_used_cores": cpu_used_cores,
+            "cpu_used_ratio": _ratio(cpu_used_cores, capacity.cpu_cores),
             "cpu_capacity_cores": capacity.cpu_cores,
+            "cpu_seconds_total": round(use.cpu_seconds_total, 3),
             "memory_used_mib": round(use.memory_used_mib, 1),
+            "memory_used_ratio": _ratio(use.memory_used_mib, capacity.memory_mib),
             "memory_capacity_mib": capacity.memory_mib,
             "disk_used_gib": self._disk_used_gib(),
             "disk_capacity_gib": capacity.disk_gib,
             "load_1m": own_load if use.load_1m is None else use.load_1m,
+            "samples_dropped_total": self._dropped(),
+            **use.values,
         }
+        return values, {key: part for key, part in use.parts.items() if part}
 
-    def _workloads(self, half: HalfState) -> list[dict[str, Any]]:
-        found = []
-        for counters in half.reading.counters:
-            cores = self._rates.cores(counters.uuid, counters.cpu_seconds_total, half.reading.at)
-            if cores is not None:
-                found.append(_workload_sample(counters, cores))
-        return found
+    def _workloads(self, look: Counted, only: Watched | None) -> list[dict[str, Any]]:
+        """The look as rows, for VMs and for containers: {"kind", "keys", "rows"}, each row led by its uuid."""
+        self._stale[look.half] = look.sentence
+        if not look.sentence:
+            self._uuids[look.half] = {counters.uuid for counters in look.counters}
+        rows: dict[str, list[list[Any]]] = {}
+        for counters in look.counters:
+            if only is None or counters.uuid in only.workloads:
+                rows.setdefault(counters.kind, []).append(self._row(counters, look.at))
+        return [_without_empty_columns(kind, of_kind) for kind, of_kind in rows.items()]
 
-    def _forget(self, halves: dict[str, HalfState]) -> None:
-        known = {counters.uuid for half in halves.values() for counters in half.reading.counters}
-        self._rates.keep_only(known | {""})
+    def _row(self, counters: WorkloadCounters, at: float) -> list[Any]:
+        cores = self._rates.cores(counters.uuid, counters.cpu_seconds_total, at)
+        ratio = _ratio(cores, counters.cpu_allotted_cores)
+        return [counters.uuid, cores, ratio, *(_short(getattr(counters, key)) for key in ROW_KEYS[2:])]
 
 
-def _workload_sample(counters: WorkloadCounters, cpu_used_cores: float) -> dict[str, Any]:
-    guest_mib = counters.memory_guest_used_mib
+def _without_empty_columns(kind: str, rows: list[list[Any]]) -> dict[str, Any]:
+    """The rows without the columns that nobody fills; their keys stand once, not with each value."""
+    kept = [n for n in range(len(ROW_KEYS)) if any(row[n + 1] is not None for row in rows)]
     return {
-        "kind": counters.kind,
-        "uuid": counters.uuid,
-        "name": counters.name,
-        "cpu_used_cores": cpu_used_cores,
-        "memory_used_mib": round(counters.memory_used_mib, 1),
-        "memory_guest_used_mib": None if guest_mib is None else round(guest_mib, 1),
-        "disk_read_bytes_total": counters.disk_read_bytes_total,
-        "disk_written_bytes_total": counters.disk_written_bytes_total,
-        "network_received_bytes_total": counters.network_received_bytes_total,
-        "network_sent_bytes_total": counters.network_sent_bytes_total,
+        "kind": kind,
+        "keys": [ROW_KEYS[n] for n in kept],
+        "rows": [[row[0], *(row[n + 1] for n in kept)] for row in rows],
     }
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return round(part / whole, 4) if part is not None and whole else None
+
+
+def _short(value: float | int | None) -> float | int | None:
+    """Microseconds of CPU and bytes of memory are noise, and noise fills the store."""
+    return round(value, 3) if isinstance(value, float) else value

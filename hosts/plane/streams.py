@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import redis
@@ -23,7 +24,8 @@ OBSERVED = "stowage.observed"
 POWER = "stowage.power"
 SAMPLES_KEPT = 100_000
 OBSERVED_KEPT = 5_000
-WAITING_SAMPLES = 720  # an hour of them; the oldest go first
+WAITING_BYTES = 16 * 1024 * 1024  # of samples, hours of them; then the oldest go, and are counted
+AT_ONCE = 20
 TIMEOUT_S = 3.0
 
 
@@ -31,10 +33,12 @@ class Feed:
     """Takes samples and observations from any thread; `run` sends them, signed, from one of its own.
 
     Of the observations only the newest waits: each is the whole truth. Samples carry their own time, so all of
-    them do, up to an hour's.
+    them do, up to `waiting_bytes`. `dropped` counts those that had to go.
     """
 
-    def __init__(self, url: str, key: Callable[[], str], observed_stream: str = OBSERVED) -> None:
+    def __init__(
+        self, url: str, key: Callable[[], str], observed_stream: str = OBSERVED, *, waiting_bytes: int = WAITING_BYTES
+    ) -> None:
         self._key = key
         self._observed_stream = observed_stream
         self._redis = redis.Redis.from_url(
@@ -45,14 +49,21 @@ class Feed:
             health_check_interval=30,
         )
         self._lock = threading.Lock()
-        self._samples: deque[dict[str, Any]] = deque(maxlen=WAITING_SAMPLES)
+        self._samples: deque[bytes] = deque()
+        self._waiting_bytes, self._waiting_bytes_most = 0, waiting_bytes
+        self.dropped = 0
         self._observation: dict[str, Any] | None = None
         self._wake = threading.Event()
         self._was_down = False
 
     def sample_put(self, sample: dict[str, Any]) -> None:
+        raw = json.dumps(sample, separators=(",", ":")).encode()
         with self._lock:
-            self._samples.append(sample)
+            self._samples.append(raw)
+            self._waiting_bytes += len(raw)
+            while self._waiting_bytes > self._waiting_bytes_most:
+                self._waiting_bytes -= len(self._samples.popleft())
+                self.dropped += 1
         self._wake.set()
 
     def observation_put(self, observation: dict[str, Any]) -> None:
@@ -80,7 +91,7 @@ class Feed:
         """Whether everything that waited went; the observation first, it is what people look at."""
         try:
             self._flush_observation()
-            while self._flush_one_sample():
+            while self._flush_samples():
                 pass
         except (redis.RedisError, OSError, Refused) as error:
             if not self._was_down:
@@ -97,23 +108,27 @@ class Feed:
             observation = self._observation
         if observation is None:
             return
-        self._add(self._observed_stream, observation, OBSERVED_KEPT)
+        raw = json.dumps(observation).encode()
+        self._redis.xadd(self._observed_stream, self._fields(raw), maxlen=OBSERVED_KEPT, approximate=True)
         with self._lock:
             if self._observation is observation:
                 self._observation = None
 
-    def _flush_one_sample(self) -> bool:
+    def _flush_samples(self) -> bool:
+        """Sends the oldest few; whether there may be more. A lost reply sends them twice, which does no harm."""
         with self._lock:
-            sample = self._samples[0] if self._samples else None
-        if sample is None:
+            batch = list(islice(self._samples, AT_ONCE))
+        if not batch:
             return False
-        self._add(SAMPLES, sample, SAMPLES_KEPT)
+        pipe = self._redis.pipeline(transaction=False)
+        for raw in batch:
+            pipe.xadd(SAMPLES, self._fields(raw), maxlen=SAMPLES_KEPT, approximate=True)
+        pipe.execute()
         with self._lock:
-            if self._samples and self._samples[0] is sample:
-                self._samples.popleft()
+            for raw in batch:
+                if self._samples and self._samples[0] is raw:  # else it was dropped meanwhile
+                    self._waiting_bytes -= len(self._samples.popleft())
         return True
 
-    def _add(self, stream: str, data: dict[str, Any], kept: int) -> None:
-        raw = json.dumps(data).encode()
-        fields = {"data": raw, "signature": signature_of(self._key(), raw)}
-        self._redis.xadd(stream, fields, maxlen=kept, approximate=True)
+    def _fields(self, raw: bytes) -> dict[Any, Any]:
+        return {"data": raw, "signature": signature_of(self._key(), raw)}

@@ -9,7 +9,6 @@ Samples move every two seconds. Nothing here is real, and no test rests on it.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import random
@@ -274,9 +273,6 @@ def remember() -> None:
 
 def move_figures(should_stop: threading.Event) -> None:
     """Samples that go up and down, as the collector would write and ring them."""
-    from asgiref.sync import async_to_sync
-    from channels.layers import get_channel_layer
-
     from datacenter.metrics.live import latest_write
     from hosts.models import Host
     from workloads.models import Workload
@@ -305,8 +301,6 @@ def move_figures(should_stop: threading.Event) -> None:
                 last_seen_at=host.last_seen_at.__class__.now(host.last_seen_at.tzinfo)
             )
         latest_write(values)
-        json.dumps(values)
-        async_to_sync(get_channel_layer().group_send)("live", {"type": "live.sample", "values": values})
 
 
 def main() -> int:

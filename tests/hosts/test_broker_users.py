@@ -9,7 +9,9 @@ import pytest
 import redis
 
 from hosts.broker_users import broker_url_for, planes_let_in
+from hosts.live_feed import CHANNEL
 from hosts.models import Host, Plane
+from hosts.plane.watched import KEY as WATCHED_KEY
 from hosts.services import plane_token_issue
 from tests.factories import host_make, user_make
 from tests.hosts.plane.redis_peer import RedisPeer
@@ -45,6 +47,17 @@ def test_a_plane_is_given_a_user_of_its_own(broker: RedisPeer):
 
     assert "host.alpha:" in url
     assert may_enter(url)
+
+
+def test_a_plane_reads_what_is_watched_of_its_own_host_and_of_no_other(broker: RedisPeer):
+    own, other = WATCHED_KEY + "alpha", WATCHED_KEY + "beta"
+    broker.client.mset({own: "{}", other: "{}"})
+    client = redis.Redis.from_url(broker_url_for(plane_new()), socket_timeout=5)
+
+    assert client.get(own) == b"{}"
+    for forbidden in (lambda: client.get(other), lambda: client.set(own, "x"), lambda: client.publish(CHANNEL, "x")):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            forbidden()
 
 
 def test_a_new_token_ends_the_old_user_s_password(broker: RedisPeer):

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from hosts import consumers
+from hosts.live_feed import feed_here
 from hosts.publish import GROUP
 from tests.actors import client_of
 from tests.sockets import Socket, socket_of
@@ -40,28 +41,49 @@ async def test_a_change_reaches_an_open_page():
     await socket.leave()
 
 
-async def test_only_watched_samples_are_sent():
+async def watching(*sources: str) -> Socket:
+    """An open page that watches, and is known to."""
     socket = await open_socket()
-    await socket.say({"watch": [HOST]})
-    await asyncio.sleep(0.05)
+    await socket.say({"watch": list(sources)})
+    while not all(feed_here().is_watched(source) for source in sources):
+        await asyncio.sleep(0.01)
+    return socket
 
-    await ring(type="live.sample", values={HOST: {"cpu_used_cores": 1}, OTHER: {"cpu_used_cores": 2}})
 
-    assert (await socket.hear())["samples"] == {HOST: {"cpu_used_cores": 1}}
+async def test_only_watched_samples_are_sent():
+    socket = await watching(HOST)
+
+    feed_here().hand_out(OTHER, '{"cpu_used_cores":2}')
+    feed_here().hand_out(HOST, '{"cpu_used_cores":1}')
+
+    assert await socket.hear() == {"sequence": 1, "samples": {HOST: {"cpu_used_cores": 1}}}
     await socket.leave()
 
 
 async def test_of_many_samples_of_one_source_the_newest_is_sent():
-    socket = await open_socket()
-    await socket.say({"watch": [HOST]})
-    await asyncio.sleep(0.05)
+    socket = await watching(HOST)
 
     for number in range(50):
-        await ring(type="live.sample", values={HOST: {"cpu_used_cores": number}})
+        feed_here().hand_out(HOST, f'{{"cpu_used_cores":{number}}}')
 
     assert (await socket.hear())["samples"] == {HOST: {"cpu_used_cores": 49}}
     assert await socket.hears_nothing()
     await socket.leave()
+
+
+async def test_a_page_that_left_or_looks_elsewhere_is_handed_nothing():
+    stays, leaves = await watching(HOST), await watching(HOST)
+    assert feed_here().is_watched(HOST)
+
+    await leaves.leave()
+    assert feed_here().is_watched(HOST)
+    await stays.say({"watch": [OTHER]})
+    while not feed_here().is_watched(OTHER):
+        await asyncio.sleep(0.01)
+
+    assert not feed_here().is_watched(HOST)
+    await stays.leave()
+    assert not feed_here().is_watched(OTHER)
 
 
 async def test_messages_are_counted_without_a_gap():
@@ -89,7 +111,9 @@ async def test_too_many_pending_changes_become_one_read_everything_again(monkeyp
     await socket.leave()
 
 
-@pytest.mark.parametrize("nonsense", ["", "{", "[]", '{"watch": 7}', '{"watch": [null, {}, "host:x"]}', "[" * 5000])
+@pytest.mark.parametrize(
+    "nonsense", ["", "{", "[]", '{"watch": 7}', '{"watch": [null, {}, "host:x"]}', "[" * 5000, '{"watch": ["host:{0"]}']
+)
 async def test_nonsense_from_a_page_is_passed_over(nonsense: str):
     socket = await open_socket()
 

@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import redis
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from datacenter.metrics.aggregates import BUCKET_S, aggregate, buckets_due
+from datacenter.metrics.chores import Chores
 from datacenter.metrics.collector import Collector
-from datacenter.metrics.live import Values, connect, latest_prune
+from datacenter.metrics.live import connect, latest_tell, watched_note, watched_read
 from datacenter.metrics.store import MetricsStore
-from datacenter.metrics.stream import POSITION_KEY, collect
-from hosts.errors import DriverError
-from hosts.publish import GROUP
+from datacenter.metrics.storing import Storing
+from datacenter.metrics.stream import Reading, collect
 
 log = logging.getLogger(__name__)
 
-RING_TIMEOUT_S = 1.0
 REDIS_TIMEOUT_S = 10.0
-AGGREGATED_FIELD = "aggregated_until"
+STORE_TIMEOUT_S = 30.0
+WATCHED_EVERY_S = 1.0
 
 
-class PageBell:
-    """Sends a host's newest values to open pages. One event loop for all: the layer's connections belong to it."""
+class Watchers:
+    """Who watches what, asked for each second in a thread of its own."""
 
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self.watched: set[str] | None = None  # None: not known, so everything is told
 
-    def ring(self, host_uuid: str, values: Values) -> None:
-        """One round of values; a layer that is away or slow costs only this round."""
-        message = {"type": "live.sample", "host": host_uuid, "values": values}
-        try:
-            self._runner.run(asyncio.wait_for(get_channel_layer().group_send(GROUP, message), RING_TIMEOUT_S))
-        except (redis.RedisError, OSError, TimeoutError) as error:
-            log.warning("Open pages were not told of new values: %r", error)
+    def tell(self, client: redis.Redis, payloads: dict[str, bytes]) -> None:
+        latest_tell(payloads, self.watched, client)
 
-    def close(self) -> None:
-        self._runner.close()
+    def run(self, collector: Collector, stop: threading.Event) -> None:
+        while not stop.wait(WATCHED_EVERY_S):
+            try:
+                self.watched = watched = watched_read(self._client)
+                watched_note(collector.watched_by_host(watched), self._client)
+            except (redis.RedisError, OSError) as error:
+                log.debug("Who watches is not known: %s", error)
+                self.watched = None
 
 
 class Command(BaseCommand):
@@ -54,28 +54,21 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        raw, bell = MetricsStore(settings.METRICS_URL), PageBell()
-        chores = threading.Thread(target=_chores, args=(stop,), name="chores", daemon=True)
-        chores.start()
-        collect(connect(settings.REDIS_URL, REDIS_TIMEOUT_S), Collector(raw, ring=bell.ring), stop.is_set)
-        chores.join(timeout=5)
-        bell.close()
-
-
-def _chores(stop: threading.Event) -> None:
-    """What is due every few minutes: aggregates for the long store, and forgetting stale newest values."""
-    client = connect(settings.REDIS_URL, REDIS_TIMEOUT_S)
-    raw, long = MetricsStore(settings.METRICS_URL, 30.0), MetricsStore(settings.METRICS_LONG_URL, 30.0)
-    while not stop.wait(10.0):
-        try:
-            kept: Any = client.hget(POSITION_KEY, AGGREGATED_FIELD)
-            for end in buckets_due(float(kept) if kept else time.time() - 2 * BUCKET_S, time.time()):
-                aggregate(raw, long, end)
-                client.hset(POSITION_KEY, AGGREGATED_FIELD, str(end))
-                latest_prune(client, time.time())
-                if stop.is_set():
-                    return
-        except DriverError as error:
-            log.warning("Aggregates wait: %s", error.message)
-        except (redis.RedisError, OSError) as error:
-            log.warning("Aggregates wait: %s", error)
+        client = connect(settings.REDIS_URL, REDIS_TIMEOUT_S)
+        watchers = Watchers(connect(settings.REDIS_URL, REDIS_TIMEOUT_S))
+        collector = Collector(partial(watchers.tell, client))
+        storing = Storing(MetricsStore(settings.METRICS_URL, STORE_TIMEOUT_S).write_lines)
+        reading = Reading()
+        raw, long = (MetricsStore(url, STORE_TIMEOUT_S) for url in (settings.METRICS_URL, settings.METRICS_LONG_URL))
+        chores = Chores(connect(settings.REDIS_URL, REDIS_TIMEOUT_S), raw, long, collector, storing, reading)
+        threads = [
+            threading.Thread(target=storing.run, args=(stop,), name="storing", daemon=True),
+            threading.Thread(target=watchers.run, args=(collector, stop), name="watchers", daemon=True),
+            threading.Thread(target=chores.run, args=(stop,), name="chores", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        collect(client, collector, storing, stop.is_set, reading)
+        until = time.monotonic() + 5
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))

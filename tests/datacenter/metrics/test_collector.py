@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,6 @@ from django.utils import timezone
 from datacenter.metrics import collector as module
 from datacenter.metrics.collector import OBSERVED, POWER, SAMPLES, Collector, PlaneKeys, observation_digest
 from datacenter.metrics.store import Sample
-from hosts.errors import Unreachable
 from hosts.models import AuditRecord, Host, Lease, Operation
 from hosts.services.planes import plane_token_issue
 from hosts.signing import signature_of, signing_key
@@ -34,17 +33,15 @@ class Clock:
         return self.now
 
 
-@dataclass
-class StoreOfLists:
-    """A store that keeps what was written, or is away."""
+LINE = re.compile(r"(\w+)\{(.*)\} (\S+) (\d+)\n")
 
-    written: list[Sample] = field(default_factory=list)
-    is_away: bool = False
 
-    def write(self, samples: Sequence[Sample]) -> None:
-        if self.is_away:
-            raise Unreachable("The metrics store does not answer.")
-        self.written += samples
+def sample_of(line: str) -> Sample:
+    """The stored line, read again."""
+    found = LINE.fullmatch(line)
+    assert found is not None, line
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', found[2]))
+    return Sample(found[1], labels, float(found[3]), int(found[4]) / 1000)
 
 
 @dataclass
@@ -52,22 +49,21 @@ class Bench:
     """A collector with all that it writes to."""
 
     clock: Clock = field(default_factory=Clock)
-    store: StoreOfLists = field(default_factory=StoreOfLists)
+    written: list[Sample] = field(default_factory=list)
     latest: dict[str, dict[str, Any]] = field(default_factory=dict)
-    rung: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.collector = Collector(
-            self.store,
-            write_latest=self.latest.update,
-            ring=lambda host, _: self.rung.append(host),
-            clock=self.clock,
-            key_of=lambda kind, name: f"key of {kind} {name}",
-        )
+        self.collector = Collector(self.tell, clock=self.clock, key_of=lambda kind, name: f"key of {kind} {name}")
+
+    def tell(self, payloads: dict[str, bytes]) -> None:
+        self.told += payloads
+        self.latest |= {key: json.loads(payload) for key, payload in payloads.items()}
 
     def send(self, stream: str, *messages: Any) -> None:
         self.collector.handle_all([(stream, signed(stream, json.dumps(message).encode())) for message in messages])
         self.collector.flush()
+        self.written += [sample_of(line) for line in self.collector.lines_take()]
 
 
 def signed(stream: str, raw: bytes, name: str = "") -> dict[bytes, bytes]:
@@ -78,13 +74,12 @@ def signed(stream: str, raw: bytes, name: str = "") -> dict[bytes, bytes]:
 
 
 def sample_round(host: Host, *workloads: Workload, **fields: Any) -> dict[str, Any]:
+    rows = [[str(row.pk), 0.25, 128.0, None] for row in workloads]
     return {
         "host": host.name,
-        "at": timezone.now().timestamp() - 1,
+        "at": round(timezone.now().timestamp() - 1, 3),
         "host_sample": {"cpu_used_cores": 1.5, "memory_used_mib": 1024, "load_1m": 0.5},
-        "workloads": [
-            {"kind": "vm", "uuid": str(row.pk), "cpu_used_cores": 0.25, "memory_used_mib": 128} for row in workloads
-        ],
+        "workloads": [{"kind": "vm", "keys": ["cpu_used_cores", "memory_used_mib", "processes"], "rows": rows}],
     } | fields
 
 
@@ -95,16 +90,16 @@ def test_a_round_of_samples_goes_to_store_and_pages_with_its_own_time():
 
     bench.send(SAMPLES, message)
 
-    cpu = next(sample for sample in bench.store.written if sample.metric == "stowage_workload_cpu_used_cores")
+    cpu = next(sample for sample in bench.written if sample.metric == "stowage_workload_cpu_used_cores")
     assert (cpu.labels, cpu.value, cpu.at) == (
         {"workload_uuid": str(vm.pk), "kind": "vm", "site": "berlin"},
         0.25,
         message["at"],
     )
-    memory = next(sample for sample in bench.store.written if sample.metric == "stowage_host_memory_used_bytes")
+    memory = next(sample for sample in bench.written if sample.metric == "stowage_host_memory_used_bytes")
     assert memory.value == 2**30
     assert bench.latest[f"workload:{vm.pk}"] == {"at": message["at"], "cpu_used_cores": 0.25, "memory_used_mib": 128.0}
-    assert bench.rung == [str(host.pk)]
+    assert sorted(bench.told) == [f"host:{host.pk}", f"workload:{vm.pk}"]
 
 
 def test_of_many_rounds_handled_at_once_pages_are_told_the_last():
@@ -112,17 +107,84 @@ def test_of_many_rounds_handled_at_once_pages_are_told_the_last():
 
     bench.send(SAMPLES, *(sample_round(host, host_sample={"load_1m": float(number)}) for number in range(5)))
 
-    assert bench.rung == [str(host.pk)]
+    assert bench.told == [f"host:{host.pk}"]
     assert bench.latest[f"host:{host.pk}"]["load_1m"] == 4.0
-    assert len(bench.store.written) == 5
+    assert len(bench.written) == 5
 
 
-def test_samples_cost_no_sql_of_their_own(django_assert_max_num_queries):
+def test_a_batch_of_samples_touches_no_sql(django_assert_num_queries):
     bench, host = Bench(), a_host("alpha")
     vm = a_vm("web", host)
+    bench.send(SAMPLES, sample_round(host, vm))  # hosts and owners are read every few seconds, with or without samples
 
-    with django_assert_max_num_queries(2):  # hosts and owners, read every few seconds
+    with django_assert_num_queries(0):
         bench.send(SAMPLES, *(sample_round(host, vm) for _ in range(100)))
+
+    assert len(bench.written) == 101 * 5
+
+
+def test_single_disks_and_sensors_are_series_of_their_own():
+    bench, host = Bench(), a_host("alpha")
+    parts = {
+        "device_disk_read_bytes_total": {'sd"a': 5, "sdb": "many"},
+        "temperature_celsius": {"inlet": -3.5},
+        "made_up": {"x": 1},
+        "cpu_used_cores": {"x": 1},
+    }
+
+    bench.send(SAMPLES, sample_round(host, host_sample={}, host_parts=parts))
+
+    assert {(sample.metric, sample.value) for sample in bench.written} == {
+        ("stowage_host_device_disk_read_bytes_total", 5.0),
+        ("stowage_host_temperature_celsius", -3.5),
+    }
+
+
+def test_what_is_not_fresh_is_told_to_the_hosts_page_as_plain_text():
+    bench, host = Bench(), a_host("alpha")
+
+    bench.send(SAMPLES, sample_round(host, stale=["The engine\x1b[0m sleeps.", *["x" * 1000] * 50]))
+
+    stale = bench.latest[f"host:{host.pk}"]["stale"]
+    assert stale[0] == "The engine[0m sleeps."
+    assert len(stale) == 10 and max(map(len, stale)) == 300
+
+
+def test_a_late_sample_is_stored_with_its_time_and_not_shown_as_the_newest():
+    bench, host = Bench(), a_host("alpha")
+    bench.send(SAMPLES, sample_round(host))
+    late_at = round(bench.clock.now - 3600)
+
+    bench.send(SAMPLES, sample_round(host), sample_round(host, at=late_at, host_sample={"load_1m": 9}))
+
+    assert bench.latest[f"host:{host.pk}"]["load_1m"] == 0.5
+    assert [sample.value for sample in bench.written if sample.at == late_at] == [9.0]
+    assert bench.collector.late_buckets == {-(-late_at // 300) * 300}
+
+
+def test_a_hosts_bmc_adds_watts_and_degrees_to_its_figures():
+    bench, host = Bench(), a_host("alpha")
+    measured = {"alpha": {"power_watts": 210.5, "temperature_celsius": {"Inlet": 22}}}
+    reading = {"site": "berlin", "at": bench.clock.now - 2, "readings": {}, "sensors": measured}
+
+    bench.send(POWER, reading)
+    bench.send(SAMPLES, sample_round(host))
+
+    assert ("stowage_host_power_watts", 210.5) in {(sample.metric, sample.value) for sample in bench.written}
+    assert ("stowage_host_temperature_celsius", 22.0) in {(sample.metric, sample.value) for sample in bench.written}
+    assert bench.latest[f"host:{host.pk}"]["power_watts"] == 210.5
+    assert bench.latest[f"host:{host.pk}"]["cpu_used_cores"] == 1.5
+
+
+def test_what_pages_watch_is_sorted_by_the_host_that_can_sample_it():
+    bench, alpha = Bench(), a_host("alpha")
+    beta = a_host("beta")
+    vm = a_vm("web", beta)
+    bench.send(SAMPLES, sample_round(alpha))
+
+    watched = bench.collector.watched_by_host([f"host:{alpha.pk}", f"workload:{vm.pk}", f"host:{vm.pk}", "nonsense"])
+
+    assert watched == {"alpha": (True, set()), "beta": (False, {str(vm.pk)})}
 
 
 def test_a_host_may_not_speak_for_another_hosts_workload():
@@ -131,7 +193,7 @@ def test_a_host_may_not_speak_for_another_hosts_workload():
 
     bench.send(SAMPLES, sample_round(mallory, vm))
 
-    assert not any(sample.metric.startswith("stowage_workload") for sample in bench.store.written)
+    assert not any(sample.metric.startswith("stowage_workload") for sample in bench.written)
     assert f"workload:{vm.pk}" not in bench.latest
 
 
@@ -140,7 +202,7 @@ def test_nobody_listens_to_a_host_that_was_never_enrolled():
 
     bench.send(SAMPLES, sample_round(host) | {"host": "ghost"})
 
-    assert not bench.store.written
+    assert not bench.written
 
 
 def test_a_sample_of_the_future_is_counted_as_of_now():
@@ -148,21 +210,7 @@ def test_a_sample_of_the_future_is_counted_as_of_now():
 
     bench.send(SAMPLES, sample_round(host, at=bench.clock.now + 9999))
 
-    assert {sample.at for sample in bench.store.written} == {bench.clock.now}
-
-
-def test_samples_wait_while_the_store_is_away_and_the_oldest_go_first(monkeypatch):
-    monkeypatch.setattr(module, "UNSENT_MOST", 4)
-    bench, host = Bench(), a_host("alpha")
-    bench.store.is_away = True
-    bench.send(SAMPLES, sample_round(host), sample_round(host))
-    bench.send(SAMPLES, sample_round(host))
-
-    bench.store.is_away = False
-    bench.collector.flush()
-
-    assert len(bench.store.written) == 4
-    assert bench.collector.dropped == 5
+    assert {sample.at for sample in bench.written} == {int(bench.clock.now * 1000) / 1000}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +228,9 @@ def test_samples_wait_while_the_store_is_away_and_the_oldest_go_first(monkeypatc
         b'{"host": "alpha", "sequence": 99999999999999999999999999}',
         b'{"host": "alpha", "sequence": 7, "workloads": 5, "links": 5, "pools": 5, "hypervisor": 5}',
         b'{"host": "alpha", "sequence": 8, "pools": [[], {"pool_id": "\\u0000"}]}',
-        b'{"host": "alpha", "workloads": [{"kind": [], "uuid": {}}], "host_sample": []}',
+        b'{"host": "alpha", "workloads": [{"kind": [], "keys": {}}], "host_sample": []}',
+        b'{"host": "alpha", "workloads": [{"kind": "vm", "keys": 5, "rows": 5}], "host_parts": {"x": 5}}',
+        b'{"host": "alpha", "workloads": [{"kind": "vm", "keys": [[], {}], "rows": [5, [], [{}]]}], "stale": 5}',
         b'{"host": "alpha", "workloads": ' + b"[" * 100_000,
         b'{"host": "alpha", "junk": "' + b"x" * 5_000_000 + b'"}',
     ],
@@ -193,7 +243,7 @@ def test_nonsense_is_dropped_and_the_next_message_handled(stream: str, raw: byte
     bench.collector.handle_all([(stream, signed(stream, raw, name)), (stream, {}), (stream, {b"other": raw})])
     bench.send(SAMPLES, sample_round(host))
 
-    assert bench.store.written
+    assert bench.written
 
 
 @pytest.mark.parametrize("signature", [None, b"", b"0" * 64, b"\xff"])
@@ -203,9 +253,8 @@ def test_a_message_that_its_plane_has_not_signed_is_dropped(signature: bytes | N
     fields = {b"data": raw} | ({b"signature": signature} if signature is not None else {})
 
     bench.collector.handle_all([(SAMPLES, fields), (SAMPLES, signed(SAMPLES, raw, "beta"))])
-    bench.collector.flush()
 
-    assert not bench.store.written
+    assert not bench.collector.lines_take()
 
 
 def test_a_planes_key_is_the_hash_of_its_newest_token():

@@ -24,6 +24,7 @@ class Daemon:
         self.tell: Callable[[str], None] | None = None
         self.watches_open = 0
         self.reads = 0
+        self.counts = 0
 
     def workloads(self) -> list[ObservedWorkload]:
         self.thawed.wait(20)
@@ -33,6 +34,7 @@ class Daemon:
         return [VM]
 
     def counters(self) -> list[WorkloadCounters]:
+        self.counts += 1
         return []
 
     def watch(self, on_change: Callable[[str], None]) -> Daemon:
@@ -92,6 +94,19 @@ def test_an_event_is_read_soon_and_told(bench: Bench) -> None:
 
     assert bench.told.wait(5)
     assert bench.daemon.reads == reads + 1  # a burst of events is one reading
+
+
+def test_counting_asks_for_no_description_and_looking_for_no_count(bench: Bench) -> None:
+    bench.half.read_within(5)
+    reads, counts = bench.daemon.reads, bench.daemon.counts
+
+    counted = bench.half.read_within(5, look=False)
+    assert (bench.daemon.reads, bench.daemon.counts) == (reads, counts + 1)
+    assert counted.reading.workloads == [VM]
+
+    looked = bench.half.read_within(5, count=False)
+    assert (bench.daemon.reads, bench.daemon.counts) == (reads + 1, counts + 1)
+    assert looked.reading.number == counted.reading.number
 
 
 def test_a_failing_daemon_is_not_ok_says_why_and_keeps_the_last_reading(bench: Bench) -> None:

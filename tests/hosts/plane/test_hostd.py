@@ -16,6 +16,8 @@ import redis
 from hosts.broker_users import url_with_user, user_ensure
 from hosts.models import Plane
 from hosts.plane.app import make_app
+from hosts.plane.watched import KEY as WATCHED_KEY
+from hosts.plane.watched import note_of
 from hosts.signing import signing_key
 from tests.hosts.plane.commands import command
 from tests.hosts.plane.control_peer import ControlPeer
@@ -150,6 +152,15 @@ def test_both_lanes_report_and_the_parent_samples_and_observes(working: HostdBen
     assert json.loads(observed[0][1][b"data"])["host"] == "alpha"
     sample = wait_for(lambda: working.redis.client.xrevrange("stowage.samples", count=1))
     assert json.loads(sample[0][1][b"data"])["host_sample"]["memory_capacity_mib"] > 0
+
+
+def test_a_watched_host_is_sampled_more_often_and_observed_as_before(working: HostdBench) -> None:
+    redis = working.redis.client
+    redis.set(WATCHED_KEY + "alpha", note_of(True, set()))
+
+    wait_for(lambda: redis.xlen("stowage.samples") >= redis.xlen("stowage.observed") + 4)
+
+    assert all(not json.loads(fields[b"data"])["workloads"] for _, fields in redis.xrange("stowage.samples"))
 
 
 def test_an_abort_in_the_short_lane_stops_a_step_in_the_long_lane(working: HostdBench) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from hosts.plane.streams import OBSERVED, SAMPLES, WAITING_SAMPLES, Feed
+from hosts.plane.streams import OBSERVED, SAMPLES, Feed
 from hosts.signing import is_signed, signing_key
 from tests.hosts.plane.redis_peer import RedisPeer
 
@@ -40,9 +40,16 @@ def test_of_the_observations_only_the_newest_waits(redis_peer: RedisPeer) -> Non
     assert entries(redis_peer, OBSERVED) == [{"sequence": 3}]
 
 
-def test_an_hour_of_samples_is_all_that_waits() -> None:
-    feed = Feed("redis://127.0.0.1:1/0", lambda: KEY)
-    for at in range(WAITING_SAMPLES + 10):
+def test_of_too_many_samples_the_oldest_go_and_are_counted(redis_peer: RedisPeer) -> None:
+    feed = Feed(redis_peer.url, lambda: KEY, waiting_bytes=10 * len('{"at":10}'))
+    redis_peer.kill()
+    for at in range(10, 40):
         feed.sample_put({"at": at})
+        feed.flush()
+    assert (feed.waiting(), feed.dropped) == (10, 20)
 
-    assert feed.waiting() == WAITING_SAMPLES
+    redis_peer.start()
+    assert feed.flush()
+
+    assert entries(redis_peer, SAMPLES) == [{"at": at} for at in range(30, 40)]
+    assert (feed.waiting(), feed.dropped) == (0, 20)
