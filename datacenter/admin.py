@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django_celery_beat import models as beat
 
-from datacenter.models import Plan, PlanAction, Policy, Question, Tariff
+from datacenter.models import ApiToken, Plan, PlanAction, Policy, Question, Tariff
 from hosts.admin_base import AuditedAdmin, ReadOnlyAdmin
 
 
@@ -38,6 +38,13 @@ class QuestionAdmin(ReadOnlyAdmin):
     list_display = ("title", "site", "state", "asked_by_name", "created_at")
     list_filter = ("state", "kind", "site")
     list_select_related = ("site",)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    exclude = ("secret_sha256",)
+    list_display = ("name", "scope", "owner", "expires_at", "last_used_at", "revoked_at")
+    list_select_related = ("owner",)
 
 
 # The schedule is the program's: whoever could write it could have any task run with any argument.

@@ -38,6 +38,7 @@ app.conf.update(
         "sweep operations": {"task": "hosts.sweep", "schedule": 15.0, "options": {"expires": 15}},
         "sweep consoles": {"task": "workloads.consoles_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
+        "write the inventory": {"task": "datacenter.inventory_write", "schedule": 60.0, "options": {"expires": 60}},
     },
 )
 app.autodiscover_tasks()

@@ -35,6 +35,7 @@ _ITEMS = (
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),
     ("Images", "images", "image", ("/images/",), "view"),
+    ("API tokens", "tokens", "key", ("/tokens/",), "administer"),
     ("Audit log", "audit", "audit", ("/audit/",), "administer"),
     ("Admin", "admin:index", "admin", ("/admin/",), "administer"),
 )

@@ -115,3 +115,15 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
         named = [(title, names.split()) for title, names in self.GROUPS]
         rest = [name for name in self.fields if not any(name in names for _, names in named)]
         return [(title, [self[name] for name in names]) for title, names in [*named, ("Other", rest)] if names]
+
+
+class TokenForm(StyledForm):
+    name = forms.CharField(
+        label="What is it for?", max_length=63, help_text="For example: Grafana of the network team."
+    )
+    days = forms.TypedChoiceField(
+        label="How long does it open?",
+        choices=[(30, "30 days"), (90, "90 days"), (365, "a year")],
+        initial=90,
+        coerce=int,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
 from celery import current_app, shared_task
@@ -9,6 +11,8 @@ from django.conf import settings
 from django.dispatch import receiver
 
 from datacenter.metrics.demand import Demand, demand_p95
+from datacenter.metrics.history import store_at
+from datacenter.metrics.inventory import inventory_samples
 from datacenter.metrics.store import MetricsStore
 from datacenter.models import Plan, PlanAction, Question
 from datacenter.services.answering import question_answer, questions_unanswered
@@ -17,8 +21,11 @@ from datacenter.services.explaining import plan_explain
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.questions import ring_planner
 from datacenter.snapshot import policy_of
+from hosts.errors import DriverError
 from hosts.models import Site
 from hosts.operations.signals import operation_finished
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(name="datacenter.plan.make")
@@ -63,6 +70,15 @@ def sweep() -> None:
         current_app.send_task("datacenter.plan.make", args=[str(plan_id)], queue="plan", expires=15)
     for question_id in questions_unanswered():
         ring_planner(str(question_id))
+
+
+@shared_task(name="datacenter.inventory_write")
+def inventory_write() -> None:
+    """Writes what the database knows to the metrics store; a store that is away gets the next minute's."""
+    try:
+        store_at(settings.METRICS_URL).write(inventory_samples(time.time()))
+    except DriverError as error:
+        log.warning("The inventory was not written: %s", error.message)
 
 
 @receiver(operation_finished)

@@ -7,7 +7,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from datacenter.api import api_urls
-from datacenter.views import history, overview, plans, policies, questions
+from datacenter.views import history, metrics, overview, plans, policies, questions, tokens
 from datacenter.views.login import LoginView, PasswordView
 
 urlpatterns = [
@@ -28,6 +28,11 @@ urlpatterns = [
     path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),
     path("questions/<uuid:uuid>/", questions.question_page, name="question"),
     path("hosts/<uuid:uuid>/drain/", plans.host_drain, name="host-drain"),
+    path("tokens/", tokens.token_list, name="tokens"),
+    path("tokens/new/", tokens.token_new, name="token-new"),
+    path("tokens/<uuid:uuid>/revoke/", tokens.token_revoke, name="token-revoke"),
+    path("metrics", metrics.exposition, name="metrics"),
+    path("prometheus/api/v1/<path:resource>", metrics.prometheus, name="prometheus"),
     path("", include("hosts.urls")),
     path("", include("workloads.urls")),
     path("plane/v1/", include("hosts.plane_urls")),

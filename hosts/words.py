@@ -12,6 +12,8 @@ VERBS = {
     "adopt": "found and adopted",
     "follow": "followed to another host",
     "token_issue": "gave out a token",
+    "api_token_issue": "gave out an API token",
+    "api_token_revoke": "revoked an API token",
     "site_create": "made a site",
     "rack_create": "made a rack",
     "host_edit": "changed watts or BMC",

@@ -38,6 +38,8 @@ OTHER_DOORS = {
     "plane-secret": "a plane's token",
     "plane-image": "a plane's token",
     "plane-blob": "a plane's token",
+    "metrics": "an API token with the scope metrics",
+    "prometheus": "an API token with the scope metrics",
 }
 
 

@@ -14,9 +14,10 @@ from itertools import pairwise
 
 from django.conf import settings
 
+from datacenter.metrics.aggregates import BUCKET_S
 from datacenter.metrics.spans import SAMPLED_EVERY_S, Span
 from datacenter.metrics.store import MetricsStore, Series, quoted
-from datacenter.metrics.topics import TOPICS, Row, ThingKind, long_name
+from datacenter.metrics.topics import TOPICS, Row, ThingKind
 
 STORE_TIMEOUT_S = 3.0
 SITE_WINDOW_S = 30.0  # a host that is a little late must not make a dip in a sum over hosts
@@ -124,8 +125,9 @@ def _statistics(one: Wanted, span: Span) -> Iterator[tuple[str, str]]:
     yield "avg", _joined(row, _over(row, one.thing, span, "avg"))
     if row.is_limit or is_site or row.join == "count":
         return  # the lows of many hosts do not fall together: their sum was never seen
-    if span.is_long or not row.is_counter:
+    if not row.is_counter:
         yield "low", _joined(row, _over(row, one.thing, span, "min"))
+    if span.is_long or not row.is_counter:
         yield "high", _joined(row, _over(row, one.thing, span, "max"))
     if span.is_long:
         yield "p95", _joined(row, _over(row, one.thing, span, "p95"))
@@ -140,16 +142,23 @@ _FUNCTIONS = {
 
 
 def _over(row: Row, thing: Thing, span: Span, statistic: str) -> str:
-    window_s = max(span.window_s, SITE_WINDOW_S) if thing.kind == "site" else span.window_s
+    window_s = max(span.step_s, 2 * row.sampled_every_s, SITE_WINDOW_S if thing.kind == "site" else 0.0)
     aggregate = statistic if span.is_long else ""  # "": one store may serve as both
-    name = long_name(row.metric) if span.is_long else row.metric.name
-    selector = f'{name}{{{thing.matcher},aggregate="{aggregate}"}}'
-    if row.is_counter and not span.is_long:
+    selector = f'{row.metric.name}{{{thing.matcher},aggregate="{aggregate}"}}'
+    if span.is_long:
+        return _over_buckets(selector, span, _FUNCTIONS[statistic])
+    if row.is_counter:
         # without a sample, and at the first one behind a gap, nothing is known: VictoriaMetrics would say 0
         is_sampled = f"count_over_time({selector}[{window_s:g}s])"
         has_two = f"(count_over_time({selector}[{window_s + GAP_S:g}s]) > 1)"
         return f"(rate({selector}[{window_s:g}s]) and {is_sampled} and {has_two})"
     return f"{_FUNCTIONS[statistic]}{selector}[{window_s:g}s])"
+
+
+def _over_buckets(selector: str, span: Span, function: str) -> str:
+    """Over five-minute buckets, whose last version counts where one was made again."""
+    bucket = f"last_over_time({selector}[{BUCKET_S}s])"
+    return bucket if span.step_s <= BUCKET_S else f"{function}{bucket}[{span.step_s:g}s:{BUCKET_S}s])"
 
 
 def _joined(row: Row, promql: str) -> str:

@@ -30,11 +30,6 @@ class Span:
         return not self.is_long and self.step_s <= SAMPLED_EVERY_S
 
     @property
-    def window_s(self) -> float:
-        """What a point stands for. Never narrower than two samples, so that jitter makes no gap."""
-        return max(self.step_s, 2 * SAMPLED_EVERY_S)
-
-    @property
     def grid(self) -> tuple[float, float]:
         """First and last point, multiples of the step; the last one may be a part of a step that is not over."""
         first = math.floor(self.start / self.step_s) * self.step_s + self.step_s

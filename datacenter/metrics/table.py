@@ -20,7 +20,7 @@ from typing import Literal
 
 from hosts.units import GIB, MIB
 
-Of = Literal["host", "workload", "collector"]
+Of = Literal["host", "workload", "collector", "site"]
 Kind = Literal["gauge", "counter"]
 
 
@@ -148,8 +148,16 @@ COLLECTOR = (
     Metric("collector", "samples_dropped_total", "counter", "samples", "pipeline", "Samples dropped, store away"),
     Metric("collector", "lag_seconds", "gauge", "seconds", "pipeline", "Age of the newest sample when handled"),
 )
+# What the database knows, written once a minute (`inventory`).
+INVENTORY = (
+    Metric("site", "hosts", "gauge", "hosts", "inventory", "Enrolled hosts, by power", part="power"),
+    Metric("site", "workloads", "gauge", "workloads", "inventory", "Workloads, by kind and state", part="state"),
+    Metric("site", "operations", "gauge", "operations", "inventory", "Operations not ended, by state", part="state"),
+    Metric("site", "power_model_watts", "gauge", "watts", "inventory", "Power drawn, by the hosts' models"),
+    Metric("workload", "info", "gauge", "", "inventory", "1 for each workload: its name and where it is"),
+)
 
-METRICS = HOST + WORKLOAD + COLLECTOR
+METRICS = HOST + WORKLOAD + COLLECTOR + INVENTORY
 BY_NAME = {metric.name: metric for metric in METRICS}
 HOST_BY_KEY = {metric.key: metric for metric in HOST}
 WORKLOAD_BY_KEY = {metric.key: metric for metric in WORKLOAD}

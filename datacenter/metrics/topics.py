@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from datacenter.metrics.table import HOST_BY_KEY, WORKLOAD_BY_KEY, Metric
+from datacenter.metrics.table import BY_NAME, HOST_BY_KEY, WORKLOAD_BY_KEY, Metric
 
 ThingKind = Literal["host", "workload", "site"]
 Join = Literal["sum", "max", "count"]
@@ -22,6 +22,7 @@ class Row:
     join: Join = "sum"
     is_limit: bool = False
     words: str = ""
+    sampled_every_s: float = 5.0  # hosts/plane: every 5 s, every second while somebody watches
 
     @property
     def label(self) -> str:
@@ -103,12 +104,16 @@ _WORKLOAD = (
 # A site is the sum over its hosts, drawn by the hosts' own rows.
 _SITE_TOPICS = ("cpu", "memory", "disk", "network", "power", "space")
 _HOSTS_ON = Topic("hosts", "Hosts on", (Row(HOST_BY_KEY["cpu_used_cores"], "count", words="Hosts heard"),))
+_BY_MODEL = Row(BY_NAME["stowage_site_power_model_watts"], sampled_every_s=60.0)
 _OF_SITE = {
     "cpu_capacity_cores": "CPU of all hosts",
     "memory_capacity_mib": "Memory of all hosts",
     "disk_capacity_gib": "Disk space of all hosts",
     "power_watts": "Power drawn, as the BMCs measure",
 }
+
+
+_MORE_OF_SITE = {"power": (_BY_MODEL,)}
 
 
 def _summed(row: Row) -> Row:
@@ -118,7 +123,7 @@ def _summed(row: Row) -> Row:
 _SITE = (
     _HOSTS_ON,
     *(
-        Topic(topic.key, topic.title, tuple(_summed(row) for row in topic.rows))
+        Topic(topic.key, topic.title, tuple(_summed(row) for row in topic.rows) + _MORE_OF_SITE.get(topic.key, ()))
         for topic in _HOST
         if topic.key in _SITE_TOPICS
     ),
@@ -128,8 +133,3 @@ TOPICS: dict[ThingKind, dict[str, Topic]] = {
     "workload": {topic.key: topic for topic in _WORKLOAD},
     "site": {topic.key: topic for topic in _SITE},
 }
-
-
-def long_name(metric: Metric) -> str:
-    """The metric's name in the store of 13 months, where counters stand as rates."""
-    return metric.name if metric.kind == "gauge" else f"{metric.name.removesuffix('_total')}_per_second"

@@ -62,6 +62,10 @@ TONES = {
     "not answered": "alarm",
     "waiting": "stopped",
     "dropped": "stopped",
+    # API tokens
+    "valid": "running",
+    "expired": "stopped",
+    "revoked": "stopped",
     # entries of a journal
     "started": "moving",
     "undo started": "paused",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from datacenter.metrics.store import Sample
 from datacenter.metrics.table import Metric
-from datacenter.metrics.topics import TOPICS, ThingKind, long_name
+from datacenter.metrics.topics import TOPICS, ThingKind
 from hosts.models import Host
 from workloads.models import Workload
 
@@ -91,4 +91,4 @@ def year_of_aggregates() -> Iterator[Sample]:
             for before in [*range(365 * DAY_S, 28 * DAY_S, -12 * 3600), *range(28 * DAY_S, 0, -300)]:
                 value = _value(metric, cores, memory_mib, now - before, phase)
                 for statistic, share in (("min", 0.6), ("avg", 1.0), ("p95", 1.25), ("max", 1.5)):
-                    yield Sample(long_name(metric), {**parted, "aggregate": statistic}, value * share, now - before)
+                    yield Sample(metric.name, {**parted, "aggregate": statistic}, value * share, now - before - 60)

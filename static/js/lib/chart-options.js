@@ -76,9 +76,12 @@ function extraOf(name, colour, isAlone) {
 
 function said(line, value, index) {
   const main = inUnit(value, line.unit);
-  if (line.low[index] == null || line.high[index] == null) return main;
-  const p95 = line.p95[index] == null ? "" : `, p95 ${inUnit(line.p95[index], line.unit)}`;
-  return `${main} (${inUnit(line.low[index], line.unit)} to ${inUnit(line.high[index], line.unit)}${p95})`;
+  const more = [
+    line.low[index] != null && line.high[index] != null && `${inUnit(line.low[index], line.unit)} to ${inUnit(line.high[index], line.unit)}`,
+    line.p95[index] != null && `p95 ${inUnit(line.p95[index], line.unit)}`,
+    line.low[index] == null && line.high[index] != null && `highest ${inUnit(line.high[index], line.unit)}`,
+  ].filter(Boolean);
+  return more.length ? `${main} (${more.join(", ")})` : main;
 }
 
 function selected(chart, select) {

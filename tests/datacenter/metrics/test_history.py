@@ -179,3 +179,20 @@ def test_parts_of_one_thing_are_added_and_the_hottest_sensor_counts(store: Metri
 def test_what_has_no_samples_has_no_lines(store: MetricsStore):
     assert read(store, "network", workload("nobody")).lines == []
     assert read(store, "network", workload("nobody"), length_s=3600).lines == []
+
+
+def test_a_bucket_that_was_made_again_counts_once_and_as_made_last(store: MetricsStore):
+    buckets = {300.0 * number + 60: 1.0 for number in range(288 * 7)}
+    write(store, "again", CPU, buckets | {before - 0.01: 5.0 for before in buckets}, aggregate="avg")
+
+    for length_s in (86400, 7 * 86400):
+        assert set(line(read(store, "cpu", workload("again"), length_s=length_s), "CPU in use").values) == {5.0}
+
+
+def test_a_long_range_shows_counters_by_their_growth(store: MetricsStore):
+    for statistic, value in (("avg", 2.0), ("p95", 3.0), ("max", 4.0)):
+        write(store, "grown", READ, {300.0 * number: value for number in range(288 * 7)}, aggregate=statistic)
+
+    found = line(read(store, "disk", workload("grown"), length_s=7 * 86400), "read")
+
+    assert (found.low, set(found.values), set(found.p95), set(found.high)) == ([], {2.0}, {3.0}, {4.0})

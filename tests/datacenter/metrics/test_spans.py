@@ -58,7 +58,3 @@ def test_a_wider_chart_gets_more_points():
 def test_a_range_that_cannot_be_is_refused_with_a_sentence(start: float, end: float):
     with pytest.raises(Invalid, match="A range of time"):
         span_of(start, end, NOW)
-
-
-def test_a_window_is_never_narrower_than_two_samples():
-    assert span_of(NOW - 300, NOW, NOW).window_s >= 10
