@@ -64,6 +64,7 @@ class ConsoleSocket:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.heard = Heard()
+        self.opened: dict[str, Any] = {}
         self.code: int | None = None
         self.closed_at: float | None = None
         self._news = asyncio.Condition()

@@ -78,7 +78,7 @@ class GatewayLink(asyncio.Protocol):
         self._news = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._is_over = False
+        self.over = asyncio.Event()
         self.opened: dict[str, Any] = {}
 
     # -- the protocol
@@ -96,7 +96,7 @@ class GatewayLink(asyncio.Protocol):
         self._news.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._is_over = True
+        self.over.set()
         self._transport = None
         self._news.set()
         self._writable.set()
@@ -112,7 +112,7 @@ class GatewayLink(asyncio.Protocol):
     async def read(self) -> bytes:
         """What came, all of it; empty when the gateway has hung up."""
         while not self._unread:
-            if self._is_over:
+            if self.over.is_set():
                 return b""
             self._news.clear()
             await self._news.wait()

@@ -185,15 +185,25 @@ class Relay:
     async def _pumped(self, link: GatewayLink) -> str:
         """Hands on what the host says until it hangs up; why it did."""
         if self._opening.kind == "vnc":
-            await self._ready.wait()
             browser = self._browser
-            while data := await link.read():
-                await browser.stream(data)
+            if await self._is_ready(link):
+                while data := await link.read():
+                    await browser.stream(data)
             return "The screen was closed."
         try:
             return await self._pump_frames(link)
         except Invalid as error:
             return error.message
+
+    async def _is_ready(self, link: GatewayLink) -> bool:
+        """Waits for the page; False when the host has hung up before."""
+        waits = [asyncio.create_task(self._ready.wait()), asyncio.create_task(link.over.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        return self._ready.is_set()
 
     async def _pump_frames(self, link: GatewayLink) -> str:
         while frames := await link.frames():
