@@ -2,8 +2,9 @@
 
 The disk has one FAT partition with syslinux, the kernel and an initramfs; nothing is mounted to make it.
 What the guest does is in `INIT`. It prints `STOWAGE tick <n>` once a second on its serial port, n being kept by
-a running process, so that a number that goes on proves that the guest was not restarted. It works at
-0 to 15 percent of a CPU: the last two hexadecimal digits of its product uuid, modulo 16.
+a running process, so that a number that goes on proves that the guest was not restarted. On its serial port and on
+its screen root logs in. It works at 0 to 15 percent of a CPU: the last two hexadecimal digits of its product uuid,
+modulo 16.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ for module in $(cat /modules/order); do insmod /modules/$module.ko; done
 hostname tiny
 ip link set lo up
 uuid=$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)
+uuid=${uuid:-00}
 export LOAD=$(( 0x${uuid#${uuid%??}} % 16 ))
 /bin/tick > /dev/ttyS0 &
 /bin/load &
 /bin/power-button &
 ( ip link set eth0 up && udhcpc -i eth0 -b -q -t 3 -s /bin/lease ) > /dev/null 2>&1 &
+( while true; do setsid getty 38400 tty1 linux; sleep 1; done ) &
 while true; do
     setsid getty -L 115200 ttyS0 vt100
     sleep 1
@@ -94,7 +97,7 @@ TIMEOUT 0
 LABEL tiny
   LINUX /vmlinuz
   INITRD /initrd.gz
-  APPEND console=ttyS0,115200 quiet panic=5 no_timer_check
+  APPEND console=tty0 console=ttyS0,115200 quiet panic=5 no_timer_check
 """
 
 
