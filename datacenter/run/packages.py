@@ -39,11 +39,11 @@ LAB_PACKAGES = (
     "xz-utils",
     "e2fsprogs",
 )
-TEST_PACKAGES = ("chromium",)
+TEST_PACKAGES = ("chromium", "nginx-light", "caddy")
 # Only for the guest of `make test-v2`.
 GUEST_PACKAGES = ("mmdebstrap", "e2fsprogs")
 # Commands that a machine may have from elsewhere: the package counts as there when the command is.
-BY_COMMAND = {"nodejs": "node", "npm": "npm", "chromium": "chromium"}
+BY_COMMAND = {"nodejs": "node", "npm": "npm", "chromium": "chromium", "nginx-light": "nginx", "caddy": "caddy"}
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 _POLICY_TEXT = "#!/bin/sh\n# Stowage's, for as long as it installs packages: start nothing.\nexit 101\n"
