@@ -1,7 +1,7 @@
 """Browser packages: which files of node_modules are served, and under which address.
 
-Only a package's own distribution folder is served, under `npm/<name>@<version>/`, so that its address
-changes with its version and nothing else of node_modules is reachable.
+Only the folders that a browser needs are served, under `npm/<name>@<version>/`, so that an address
+changes with its package's version and nothing else of node_modules is reachable.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import json
 from functools import cache
 from pathlib import Path
 
-# package -> folder inside it that a browser needs
+# package -> folders inside it that a browser needs, each by its name below the package's address ("": at it)
 SERVED_FOLDERS = {
-    "htmx.org": "dist",
-    "@tabler/core": "dist",
-    "uplot": "dist",
+    "htmx.org": {"": "dist"},
+    "@tabler/core": {"": "dist"},
+    "uplot": {"": "dist"},
+    "@novnc/novnc": {"core": "core", "vendor": "vendor"},
+    "@xterm/xterm": {"lib": "lib", "css": "css"},
+    "@xterm/addon-fit": {"lib": "lib"},
+    "@xterm/addon-search": {"lib": "lib"},
 }
 
 
@@ -37,6 +41,7 @@ def prefix(name: str, version: str) -> str:
 def package_dirs(checkout: Path) -> list[tuple[str, str]]:
     """Pairs of prefix and folder for STATICFILES_DIRS."""
     return [
-        (prefix(name, version), str(checkout / "node_modules" / name / SERVED_FOLDERS[name]))
+        (f"{prefix(name, version)}/{below}".rstrip("/"), str(checkout / "node_modules" / name / folder))
         for name, version in versions(checkout).items()
+        for below, folder in SERVED_FOLDERS[name].items()
     ]

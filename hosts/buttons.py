@@ -1,4 +1,4 @@
-"""A button of a page: what it does, and the sentence that stands on it when it may not be pressed."""
+"""A button of a page: what it does or where it leads, and the sentence on it when it may not be pressed."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ class Button:
     ask: str = ""
     typed: str = ""
     hidden: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Link:
+    """What components/link.html draws: a button that leads to another page."""
+
+    key: str
+    label: str
+    url: str
+    why_not: str | None = None
+    icon_name: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from hosts.views import hosts, operations
+from hosts.views import hosts, operations, shell
 
 
 class HostVerb:
@@ -29,6 +29,7 @@ urlpatterns = [
     path("hosts/<uuid:uuid>/<host_verb:verb>/", hosts.host_verb, name="host-verb"),
     path("hosts/<uuid:uuid>/retry/", hosts.host_retry, name="host-retry"),
     path("hosts/<uuid:uuid>/bmc/", hosts.host_bmc, name="host-bmc"),
+    path("hosts/<uuid:uuid>/shell/", shell.host_shell, name="host-shell"),
     path("hosts/<uuid:uuid>/power-model/", hosts.host_power_model, name="host-power-model"),
     path("hosts/<uuid:uuid>/remove/", hosts.host_remove, name="host-remove"),
     path("operations/", operations.operation_list, name="operations"),

@@ -81,6 +81,7 @@ def world(db: None) -> dict[str, str]:
     """One thing of each kind, by the name under which addresses ask for it."""
     host = factories.host_make("web-host")
     vm = factories.vm_make(host, "web-vm")
+    container = factories.container_make(host, "web-container")
     image = factories.image_make("tiny")
     site = Site.objects.get()
     plan = Plan.objects.create(site=site, state="proposed", requested_by_name="somebody")
@@ -90,6 +91,7 @@ def world(db: None) -> dict[str, str]:
     return {
         "hosts": str(host.pk),
         "workloads": str(vm.pk),
+        "containers": str(container.pk),
         "images": str(image.pk),
         "plans": str(plan.pk),
         "operations": str(operation.pk),
@@ -100,9 +102,10 @@ def world(db: None) -> dict[str, str]:
 
 def address(route: str, world: dict[str, str]) -> str:
     """The route with the ids of the world's things in it."""
-    kind = route.split("/")[0]
+    kind = "containers" if "<operated_console:" in route else route.split("/")[0]
     filled = re.sub(r"<uuid:\w+>", world.get(kind, str(uuid.uuid4())), route)
     filled = filled.replace("<host_verb:verb>", "power_on").replace("<workload_verb:verb>", "stop")
+    filled = filled.replace("<watched_console:kind>", "vnc").replace("<operated_console:kind>", "exec")
     filled = filled.replace("<slug:kind>", "retire").replace("<int:site_id>", world["sites"])
     assert "<" not in filled, f"this test does not know how to fill {route}"
     return "/" + filled

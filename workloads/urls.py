@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import creation, workloads
+from workloads.views import consoles, creation, workloads
 
 
 class WorkloadVerb:
@@ -19,7 +19,21 @@ class WorkloadVerb:
         return value
 
 
+class WatchedConsole(WorkloadVerb):
+    """The consoles that somebody may look at who may not type."""
+
+    regex = "|".join(consoles.WATCHED)
+
+
+class OperatedConsole(WorkloadVerb):
+    """The consoles for operators alone."""
+
+    regex = "|".join(consoles.OPERATED)
+
+
 register_converter(WorkloadVerb, "workload_verb")
+register_converter(WatchedConsole, "watched_console")
+register_converter(OperatedConsole, "operated_console")
 
 urlpatterns = [
     path("workloads/", workloads.workload_list, name="workloads"),
@@ -30,6 +44,9 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/move/", workloads.workload_move, name="workload-move"),
     path("workloads/<uuid:uuid>/pin/", workloads.workload_pin, name="workload-pin"),
     path("workloads/<uuid:uuid>/keep-apart/", workloads.workload_keep_apart, name="workload-keep-apart"),
+    path("workloads/<uuid:uuid>/console/<watched_console:kind>/", consoles.workload_console, name="workload-console"),
+    path("workloads/<uuid:uuid>/console/<operated_console:kind>/", consoles.workload_program, name="workload-program"),
+    path("console-logs/<uuid:uuid>/remove/", consoles.console_log_remove, name="console-log-remove"),
     path("images/", creation.image_list, name="images"),
     path("images/new/", creation.image_new, name="image-new"),
     path("images/<uuid:uuid>/remove/", creation.image_remove, name="image-remove"),

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from hosts import queries, services
 from hosts.access import may
-from hosts.buttons import Button
+from hosts.buttons import Button, Link
 from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
 from hosts.forms import BmcForm, CorrectionForm, EnrolForm, PowerModelForm, RackForm, add_error
@@ -72,6 +72,7 @@ def host_context(request: HttpRequest, host: Host) -> dict[str, Any]:
         "mounts": list(host.pool_mounts.select_related("pool")),
         "operations": queries.operations_of_host(host),
         "buttons": host_buttons(request, host),
+        "shell": shell_link(request, host),
         "retry": retry_button(request, host),
         "remove": remove_button(request, host),
         "power_form": PowerModelForm.of(host),
@@ -104,6 +105,13 @@ def host_buttons(request: HttpRequest, host: Host) -> list[Button]:
         )
         drawn.append(drain)
     return drawn
+
+
+def shell_link(request: HttpRequest, host: Host) -> Link | None:
+    """None for whom it is never for."""
+    if host.lifecycle != Host.Lifecycle.ENROLLED or not may(request.user, "administer", host):
+        return None
+    return Link("shell", "Shell", reverse("host-shell", args=[host.pk]), why_not(host, "shell"), "terminal")
 
 
 def retry_button(request: HttpRequest, host: Host) -> Button | None:

@@ -3,7 +3,7 @@
     python -m tests.browser.preview [--port 8499] [--data DIR]
 
 Log in as admin, operator or viewer; the password is printed. Needs nothing but a Redis, which it starts itself.
-Samples move every two seconds. Nothing here is real, and no test rests on it.
+Samples move every two seconds, and consoles answer. Nothing here is real, and no test rests on it.
 """
 
 from __future__ import annotations
@@ -323,8 +323,9 @@ def main() -> int:
         import uvicorn
 
         from datacenter.asgi import application
+        from tests.browser.fake_consoles import FakeConsoles
 
-        uvicorn.run(application, host="127.0.0.1", port=options.port, log_level="warning", lifespan="off")
+        uvicorn.run(FakeConsoles(application), host="127.0.0.1", port=options.port, log_level="warning", lifespan="off")
     finally:
         should_stop.set()
         for process in filter(None, (redis, store)):

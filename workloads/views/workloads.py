@@ -23,9 +23,11 @@ from hosts.services.doors import busy_with
 from workloads import queries, services
 from workloads.models import Workload
 from workloads.states import why_not
+from workloads.views.consoles import console_links
 from workloads.views.targets import move_targets
 
 PAGE_ROWS = 50
+LOGS_SHOWN = 20
 NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 BUTTONS = ("start", "stop", "force_stop", "delete")
 
@@ -76,6 +78,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "running_twice": queries.running_twice(workload, sightings),
         "operations": operations_of(workload.pk),
         "buttons": _buttons(workload, reason),
+        "consoles": console_links(request, workload),
+        "console_logs": list(queries.console_logs(workload.pk)[:LOGS_SHOWN]) if is_operator else [],
         "move_why_not": reason("move"),
         "targets": move_targets(workload),
         "pin_why_not": reason(pin_verb),

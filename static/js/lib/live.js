@@ -1,5 +1,6 @@
 // The page's one websocket. Events of `live`: "change" {kind, id, what}, "sample" {source, values},
-// "again" (something may have been missed: read anew), "state" ("live" or "waiting").
+// "again" (something may have been missed: read anew), "state" ("live" or "waiting"), "silence" (the server, or the
+// way to it, is dead).
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
@@ -96,6 +97,7 @@ class Live extends EventTarget {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
     this.#closed({ code: 0 });
+    this.#emit("silence");
   }
 
   #setState(state) {
