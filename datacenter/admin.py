@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.contrib import admin
 from django_celery_beat import models as beat
 
-from datacenter.models import ApiToken, Plan, PlanAction, Policy, Question, Tariff
+from datacenter.models import (
+    Alert,
+    AlertNotice,
+    AlertRule,
+    ApiToken,
+    NotificationChannel,
+    Plan,
+    PlanAction,
+    Policy,
+    Question,
+    Silence,
+    Tariff,
+)
 from hosts.admin_base import AuditedAdmin, ReadOnlyAdmin
 
 
@@ -45,6 +57,40 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     exclude = ("secret_sha256",)
     list_display = ("name", "scope", "owner", "expires_at", "last_used_at", "revoked_at")
     list_select_related = ("owner",)
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(ReadOnlyAdmin):
+    """To look at: rules are edited on their page, which ends the alerts of what is no longer watched."""
+
+    list_display = ("name", "severity", "is_enabled", "evaluated_at")
+    list_filter = ("is_enabled", "severity")
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    list_display = ("rule_name", "thing_name", "state", "severity", "since", "resolved_at")
+    list_filter = ("state", "severity", "site")
+
+
+@admin.register(Silence)
+class SilenceAdmin(ReadOnlyAdmin):
+    list_display = ("reason", "by_name", "created_at", "until")
+
+
+@admin.register(NotificationChannel)
+class NotificationChannelAdmin(ReadOnlyAdmin):
+    """The address stays where it is: encrypted, in no form and no list."""
+
+    list_display = ("name", "kind", "shown", "is_enabled", "last_sent_at")
+    fields = ("name", "kind", "shown", "is_enabled", "last_sent_at", "failure")
+
+
+@admin.register(AlertNotice)
+class AlertNoticeAdmin(ReadOnlyAdmin):
+    list_display = ("alert", "channel", "event", "state", "attempts", "created_at", "sent_at")
+    list_filter = ("state", "event", "channel")
+    list_select_related = ("alert", "channel")
 
 
 # The schedule is the program's: whoever could write it could have any task run with any argument.

@@ -1,4 +1,4 @@
-"""The control plane's Celery app: queues `control` and `plan`.
+"""The control plane's Celery app: queues `control`, `plan` and `alerts`.
 
 Settings and their reasons: decisions/0003. Messages are doorbells; the database is the truth.
 """
@@ -30,13 +30,20 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_soft_shutdown_timeout=5,
     task_default_queue="control",
-    task_routes={"datacenter.plan.*": {"queue": "plan"}},
+    task_routes={
+        "datacenter.plan.*": {"queue": "plan"},
+        # of its own: a mail server that hangs must hold up no operation
+        "datacenter.alerts.*": {"queue": "alerts"},
+    },
     beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
     timezone="UTC",
     worker_hijack_root_logger=False,
     beat_schedule={
         "sweep operations": {"task": "hosts.sweep", "schedule": 15.0, "options": {"expires": 15}},
         "sweep consoles": {"task": "workloads.consoles_sweep", "schedule": 60.0, "options": {"expires": 60}},
+        "evaluate alerts": {"task": "datacenter.alerts.evaluate", "schedule": 10.0, "options": {"expires": 10}},
+        "send notices": {"task": "datacenter.alerts.send_due", "schedule": 5.0, "options": {"expires": 5}},
+        "remember pools": {"task": "datacenter.alerts.pools", "schedule": 300.0, "options": {"expires": 300}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
         "write the inventory": {"task": "datacenter.inventory_write", "schedule": 60.0, "options": {"expires": 60}},
     },

@@ -67,6 +67,13 @@ def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     return value
 
 
+def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = text(name, default)
+    if value not in choices:
+        raise BadEnvironment(f"{name} is {value!r}: give one of {', '.join(choices)}.")
+    return value
+
+
 def listed(name: str, default: str = "") -> list[str]:
     """Comma-separated values, blanks dropped."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]

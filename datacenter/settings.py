@@ -124,6 +124,13 @@ CHANNEL_LAYERS: dict[str, dict[str, object]] = (
 METRICS_URL = env.url("METRICS_URL", "http://127.0.0.1:8428", ("http", "https"))
 METRICS_LONG_URL = env.url("METRICS_LONG_URL", "http://127.0.0.1:8429", ("http", "https"))
 
+# -- alerts -------------------------------------------------------------------------------------------
+# Where notices may go: "private" forbids this machine, its link and metadata services; "public" private networks too;
+# "any" allows this machine, for a mail relay on it (decisions/0018).
+NOTICE_TARGETS = env.choice("STOWAGE_NOTICE_TARGETS", "private", ("public", "private", "any"))
+# Under which address people open the dashboard; notices then link to it.
+DASHBOARD_URL = env.text("STOWAGE_URL").rstrip("/")
+
 # -- doors --------------------------------------------------------------------------------------------
 BEHIND_TLS = env.flag("STOWAGE_BEHIND_TLS")
 SESSION_COOKIE_NAME = "stowage_session"

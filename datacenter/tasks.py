@@ -1,7 +1,8 @@
-"""Doorbells of the data center's floor: make a plan (queue `plan`), carry plans out (queue `control`)."""
+"""Doorbells of the data center's floor: make a plan (queue `plan`), carry plans out (`control`), alerts (`alerts`)."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import Any
@@ -10,19 +11,23 @@ from celery import current_app, shared_task
 from django.conf import settings
 from django.dispatch import receiver
 
+from datacenter.alerts.forecast import pool_samples
 from datacenter.metrics.demand import Demand, demand_p95
 from datacenter.metrics.history import store_at
 from datacenter.metrics.inventory import inventory_samples
 from datacenter.metrics.store import MetricsStore
 from datacenter.models import Plan, PlanAction, Question
+from datacenter.services.alerting import alerts_evaluate
 from datacenter.services.answering import question_answer, questions_unanswered
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
+from datacenter.services.notices import channel_send, channels_due
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.questions import ring_planner
 from datacenter.snapshot import policy_of
 from hosts.errors import DriverError
 from hosts.models import Site
+from hosts.operations.clock import database_now
 from hosts.operations.signals import operation_finished
 
 log = logging.getLogger(__name__)
@@ -79,6 +84,31 @@ def inventory_write() -> None:
         store_at(settings.METRICS_URL).write(inventory_samples(time.time()))
     except DriverError as error:
         log.warning("The inventory was not written: %s", error.message)
+
+
+@shared_task(name="datacenter.alerts.evaluate")
+def evaluate_alerts() -> None:
+    """A round of looking at all rules. A second one at the same time does no harm."""
+    alerts_evaluate(store_at(settings.METRICS_URL), store_at(settings.METRICS_LONG_URL))
+
+
+@shared_task(name="datacenter.alerts.send_due")
+def send_due() -> None:
+    """Rings once for each channel that has something to be sent: one that hangs holds up no other."""
+    for channel_id in channels_due(database_now()):
+        current_app.send_task("datacenter.alerts.send", args=[str(channel_id)], queue="alerts", expires=30)
+
+
+@shared_task(name="datacenter.alerts.send")
+def send_notices(channel_id: str) -> None:
+    channel_send(channel_id)
+
+
+@shared_task(name="datacenter.alerts.pools")
+def remember_pools() -> None:
+    """Keeps how full the pools are, for forecasts. A reading that was missed is missed."""
+    with contextlib.suppress(DriverError):
+        store_at(settings.METRICS_LONG_URL).write(pool_samples(time.time(), database_now()))
 
 
 @receiver(operation_finished)

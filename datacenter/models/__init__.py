@@ -1,6 +1,20 @@
+from datacenter.models.alert import Alert, AlertRule, Silence
+from datacenter.models.notice import AlertNotice, NotificationChannel
 from datacenter.models.plan import Plan, PlanAction
 from datacenter.models.policy import Policy, Tariff
 from datacenter.models.question import Question
 from datacenter.models.token import ApiToken
 
-__all__ = ["ApiToken", "Plan", "PlanAction", "Policy", "Question", "Tariff"]
+__all__ = [
+    "Alert",
+    "AlertNotice",
+    "AlertRule",
+    "ApiToken",
+    "NotificationChannel",
+    "Plan",
+    "PlanAction",
+    "Policy",
+    "Question",
+    "Silence",
+    "Tariff",
+]

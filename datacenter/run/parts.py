@@ -115,6 +115,11 @@ def worker_specs() -> list[PartSpec]:
             (*celery, "worker", "-Q", "control", "-n", "control@%h", "--pool=threads", "--concurrency=4", *alone),
         ),
         PartSpec("plan", (*celery, "worker", "-Q", "plan", "-n", "plan@%h", "--pool=solo", *alone)),
+        PartSpec(
+            "alerts",
+            # Threads that wait: for the store, and for the processes that send.
+            (*celery, "worker", "-Q", "alerts", "-n", "alerts@%h", "--pool=threads", "--concurrency=4", *alone),
+        ),
         PartSpec("beat", (*celery, "beat", "--pidfile=", "--loglevel=INFO")),
     ]
 

@@ -39,7 +39,7 @@ def test_only_the_supervisor_and_the_lab_are_root(stack: Stack):
 
 
 def test_every_embedded_part_runs(stack: Stack):
-    expected = {"redis", "metrics-raw", "metrics-long", "web", "control", "plan", "beat", "collector", "lab"}
+    expected = {"redis", "metrics-raw", "metrics-long", "web", "control", "plan", "alerts", "beat", "collector", "lab"}
 
     assert expected <= set(pids(stack))
 

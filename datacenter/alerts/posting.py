@@ -1,0 +1,69 @@
+"""Has a message sent by a process of its own (`sender`), bounded in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+from django.conf import settings
+
+from datacenter.alerts.egress import Reach, why_not_reach
+from datacenter.alerts.message import Message
+from hosts.errors import Invalid
+
+SEND_LIMIT_S = 30.0
+SENDER = (sys.executable, "-m", "datacenter.alerts.sender")
+
+
+def post(kind: str, address: str, message: Message) -> str:
+    """Why the message was not sent; empty when it was. Blocks for `SEND_LIMIT_S` at most.
+
+    `address` is a secret: it goes by a pipe, and into no log.
+    """
+    told = {
+        "kind": kind,
+        "address": address,
+        "reach": settings.NOTICE_TARGETS,
+        "message": (spoken(message) if kind == "slack" else message).to_data(),
+    }
+    environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PYTHONPATH": str(settings.BASE_DIR)}
+    try:
+        done = subprocess.run(
+            SENDER, input=json.dumps(told), capture_output=True, text=True, timeout=SEND_LIMIT_S, env=environment
+        )
+        failure = json.loads(done.stdout)["failure"]
+    except subprocess.TimeoutExpired:
+        return f"It took longer than {SEND_LIMIT_S:.0f} s and was given up."
+    except (ValueError, KeyError, TypeError):
+        return "The process that sends ended without an answer; the other side may have answered without end."
+    return str(failure)[:300]
+
+
+def spoken(message: Message) -> Message:
+    """The message as one text for Slack and what takes the same: nobody is addressed by it, and no link is made.
+
+    Source: https://docs.slack.dev/messaging/formatting-message-text, "Escaping text".
+    """
+    text = f"{message.title}\n{message.body}"
+    for sign, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "@\u200b")):
+        text = text.replace(sign, escaped)
+    return replace(message, title="", body=text)
+
+
+def target_check(host: str, field: str) -> None:
+    """Raises Invalid when the host is, or resolves to, an address that notices never go to.
+
+    A name that does not resolve just now passes: each connection is checked again when it is made.
+    """
+    reach: Reach = settings.NOTICE_TARGETS
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return
+    for _, _, _, _, address in found:
+        if refusal := why_not_reach(str(address[0]), reach):
+            raise Invalid(refusal, field=field)
