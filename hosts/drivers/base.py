@@ -220,3 +220,26 @@ class Bmc(Protocol):
 
     def power_off(self, *, force: bool) -> None:
         """Asks the system to shut down, or with `force` cuts the power; accepted is not off."""
+
+
+@dataclass(frozen=True)
+class DomainConsoles:
+    """The consoles of a VM that runs; each None where it has none of that sort. `generation` None: adopted."""
+
+    name: str
+    generation: int | None
+    vnc_socket: str | None = None
+    has_vnc: bool = False
+    serial_socket: str | None = None
+    serial_pty: str | None = None
+    serial_log: str | None = None
+
+
+class Consoles(Protocol):
+    """Where the consoles of a host's VMs are to be found. Calls block."""
+
+    def find(self, uuid: str) -> DomainConsoles | None:
+        """The consoles of a VM as it runs now, None when it does not."""
+
+    def graphics_open(self, uuid: str) -> int:
+        """A socket connected to the VM's first screen, however that listens; the caller closes it."""

@@ -9,9 +9,10 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from hosts.console_wire import ABSENT, DENIED, IMPOSSIBLE, STALE, UNREACHABLE, ConsoleRequest
+from hosts.drivers.base import Consoles, DomainConsoles
 from hosts.errors import StowageError
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import Drivers
@@ -22,9 +23,6 @@ from hosts.plane.gateway.peer import HELLO_S, Peer
 from hosts.plane.gateway.session import Refusal, Session, Viewer
 from hosts.plane.gateway.shell import shell_open
 from hosts.plane.gateway.vnc import vnc_open
-
-if TYPE_CHECKING:
-    from hosts.drivers.libvirt_consoles import DomainConsoles
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -145,7 +143,7 @@ class Gateway:
             if found.vnc_socket:
                 return await vnc_open(viewer, request.view_only, path=found.vnc_socket)
             # It listens on TCP, maybe with a password that nobody here knows: libvirt opens it past all that.
-            descriptor = await self._hypervisor(lambda: _graphics_open(self._drivers, request.thing))
+            descriptor = await self._hypervisor(lambda: self._vms().graphics_open(request.thing))
             return await vnc_open(viewer, request.view_only, descriptor=descriptor)
         except OSError as error:
             raise Refusal(ABSENT, f"The screen of {found.name} does not answer.") from error
@@ -153,12 +151,15 @@ class Gateway:
     async def _consoles(self, request: ConsoleRequest) -> DomainConsoles:
         if not self._config.libvirt_uri.startswith("qemu:///"):
             raise Refusal(IMPOSSIBLE, "This host's hypervisor is managed from afar. Run hostd on the host itself.")
-        found = await self._hypervisor(lambda: _consoles_of(self._drivers, request.thing))
+        found = await self._hypervisor(lambda: self._vms().find(request.thing))
         if found is None:
             raise Refusal(ABSENT, "The VM does not run on this host.")
         if found.generation is not None and request.generation and found.generation != request.generation:
             raise Refusal(STALE, "The VM changed hands since this console was asked for.")
         return found
+
+    def _vms(self) -> Consoles:
+        return self._drivers.get("consoles", _libvirt_consoles)
 
     async def _hypervisor(self, call: Callable[[], T]) -> T:
         """The call's value from a thread. A frozen libvirtd costs its few threads, and a sentence. Raises Refusal."""
@@ -192,18 +193,9 @@ class Gateway:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-# libvirt is imported by whoever asks first: a host may have none.
-
-
-def _consoles_of(drivers: Drivers, uuid: str) -> DomainConsoles | None:
-    from hosts.drivers.libvirt_consoles import consoles_of
+def _libvirt_consoles(config: PlaneConfig) -> Consoles:
+    """libvirt is imported by whoever asks first: a host may have none."""
+    from hosts.drivers.libvirt_consoles import LibvirtConsoles
     from hosts.drivers.libvirt_host import LibvirtHost
 
-    return consoles_of(cast(LibvirtHost, drivers.hypervisor), uuid)
-
-
-def _graphics_open(drivers: Drivers, uuid: str) -> int:
-    from hosts.drivers.libvirt_consoles import graphics_open
-    from hosts.drivers.libvirt_host import LibvirtHost
-
-    return graphics_open(cast(LibvirtHost, drivers.hypervisor), uuid)
+    return LibvirtConsoles(LibvirtHost(config.libvirt_uri))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
 
 from hosts.console_wire import ABSENT, DENIED, IMPOSSIBLE, ConsoleRequest
+from hosts.drivers.base import DomainConsoles
 from hosts.plane.gateway.device import Device
 from hosts.plane.gateway.replay import joined, tail_read
 from hosts.plane.gateway.serial import SerialLine, SerialSession, SocketEnd
 from hosts.plane.gateway.session import Refusal, Viewer
-
-if TYPE_CHECKING:
-    from hosts.drivers.libvirt_consoles import DomainConsoles
 
 # What the line says while its log is read may be in the log too, a moment later.
 SETTLE_S = 0.05
