@@ -10,6 +10,7 @@ from datacenter.models import (
     AlertNotice,
     AlertRule,
     ApiToken,
+    DemandProfile,
     NotificationChannel,
     Plan,
     PlanAction,
@@ -91,6 +92,14 @@ class AlertNoticeAdmin(ReadOnlyAdmin):
     list_display = ("alert", "channel", "event", "state", "attempts", "created_at", "sent_at")
     list_filter = ("state", "event", "channel")
     list_select_related = ("alert", "channel")
+
+
+@admin.register(DemandProfile)
+class DemandProfileAdmin(ReadOnlyAdmin):
+    exclude = ("hours",)
+    list_display = ("workload", "resource", "refreshed_until")
+    list_filter = ("resource",)
+    list_select_related = ("workload",)
 
 
 # The schedule is the program's: whoever could write it could have any task run with any argument.

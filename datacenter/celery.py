@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "datacenter.settings")
 
@@ -45,6 +46,12 @@ app.conf.update(
         "send notices": {"task": "datacenter.alerts.send_due", "schedule": 5.0, "options": {"expires": 5}},
         "remember pools": {"task": "datacenter.alerts.pools", "schedule": 300.0, "options": {"expires": 300}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
+        # seven minutes past: the hour's last five-minute aggregates are made by then
+        "refresh the profiles": {
+            "task": "datacenter.plan.profiles",
+            "schedule": crontab(minute=7),
+            "options": {"expires": 3000},
+        },
         "write the inventory": {"task": "datacenter.inventory_write", "schedule": 60.0, "options": {"expires": 60}},
     },
 )

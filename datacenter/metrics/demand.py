@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from datacenter.metrics.store import MetricsStore
+from datacenter.planner.model import Profile
 from hosts.errors import DriverError
 from hosts.units import MIB
 
@@ -14,10 +15,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Demand:
-    """p95 of one workload; None where nothing was recorded."""
+    """p95 of one workload, None where nothing was recorded; its week where the policy plans by hours."""
 
     cpu_cores: float | None = None
     memory_mib: float | None = None
+    profile: Profile | None = None
 
 
 def demand_p95(store: MetricsStore, site: str, history_hours: int) -> dict[str, Demand]:

@@ -2,6 +2,7 @@ from datacenter.models.alert import Alert, AlertRule, Silence
 from datacenter.models.notice import AlertNotice, NotificationChannel
 from datacenter.models.plan import Plan, PlanAction
 from datacenter.models.policy import Policy, Tariff
+from datacenter.models.profile import DemandProfile
 from datacenter.models.question import Question
 from datacenter.models.token import ApiToken
 
@@ -10,6 +11,7 @@ __all__ = [
     "AlertNotice",
     "AlertRule",
     "ApiToken",
+    "DemandProfile",
     "NotificationChannel",
     "Plan",
     "PlanAction",

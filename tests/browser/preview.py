@@ -257,8 +257,10 @@ def plan_it(site: Any, user: Any) -> None:
 def remember() -> None:
     """An hour of samples of every metric in the raw store, and a year of five-minute aggregates in the long one."""
     from django.conf import settings
+    from django.utils import timezone
 
     from datacenter.metrics.store import MetricsStore
+    from datacenter.services.profiling import profiles_refresh
     from hosts.errors import DriverError
     from tests.browser.past import hour_of_samples, year_of_aggregates
 
@@ -267,6 +269,11 @@ def remember() -> None:
         for samples in (hour_of_samples(), year_of_aggregates()):
             while batch := list(islice(samples, 50_000)):
                 store.write(batch)
+        since = None
+        while (
+            since := profiles_refresh(MetricsStore(settings.METRICS_LONG_URL, 60), timezone.now(), since)
+        ) is not None:
+            pass
     except DriverError as error:
         print(f"No charts: {error.message}")
 
