@@ -73,6 +73,8 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "memory_headroom_percent": "Memory kept free, %",
             "disk_headroom_percent": "Disk kept free, %",
             "cpu_overcommit": "Promised vCPUs per core",
+            "demand_by": "Plan by",
+            "overload_risk_percent": "Risk of overload, %",
             "history_hours": "Hours of recorded use that count",
             "objective": "Look for",
             "spare_hosts": "Empty hosts to leave on",
@@ -87,7 +89,9 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
         }
         help_texts = {
             "cpu_overcommit": "At 4, a promised vCPU counts as a quarter of a core, or as what it used if more.",
-            "history_hours": "168 is a week.",
+            "demand_by": "By hours, a day load and a night load share a host. Without history the promise counts.",
+            "overload_risk_percent": "Of an hour's time. 1 takes the p99 of each hour, 5 the p95, 0 the peak.",
+            "history_hours": "For the p95. 168 is a week.",
             "objective": "Money is the site's tariff per kWh with its PUE.",
             "spare_hosts": "A warm reserve for sudden work.",
             "survive_failures": "After the loss of any so many hosts, all their work must find a place on the others.",
@@ -100,7 +104,8 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
     GROUPS = (
         (
             "How full a host may get",
-            "cpu_headroom_percent memory_headroom_percent disk_headroom_percent cpu_overcommit history_hours",
+            "demand_by overload_risk_percent history_hours cpu_overcommit "
+            "cpu_headroom_percent memory_headroom_percent disk_headroom_percent",
         ),
         ("What must survive", "survive_failures survive_rack spare_hosts"),
         (

@@ -48,6 +48,8 @@ def planner_policy(row: Policy) -> planner.Policy:
         max_moved_gib=row.max_moved_gib,
         max_minutes=row.max_minutes,
         break_even_hours=row.break_even_hours,
+        use_profiles=row.demand_by == Policy.DemandBy.PROFILES,
+        overload_risk=row.overload_risk_percent / 100,
     )
 
 
@@ -160,7 +162,8 @@ def planner_workload(row: Workload, own: VirtualMachine | Container, facts: Fact
         name=row.name,
         host=str(row.host_id),
         allocation=planner.Resources(row.cpu_cores, float(row.memory_mib), disk_gib),
-        observed_p95=None if seen == Demand() else planner.Resources(seen.cpu_cores, seen.memory_mib),
+        observed_p95=planner.Resources(seen.cpu_cores, seen.memory_mib) if _is_observed(seen) else None,
+        profile=seen.profile,
         pinned=row.is_pinned,
         pinned_reason=row.pin_reason,
         movable=not fixed,
@@ -170,6 +173,10 @@ def planner_workload(row: Workload, own: VirtualMachine | Container, facts: Fact
         pools=tuple(sorted(shared)),
         copy_gib=local_gib,
     )
+
+
+def _is_observed(seen: Demand) -> bool:
+    return seen.cpu_cores is not None or seen.memory_mib is not None
 
 
 def _why_fixed(row: Workload, facts: Facts) -> str:
@@ -182,9 +189,13 @@ def _why_fixed(row: Workload, facts: Facts) -> str:
 def demand_of(data_center: planner.DataCenter) -> dict[str, Demand]:
     """The measured demand that a data center was read with, to read it anew with the same."""
     return {
-        row.id: Demand(row.observed_p95.cpu_cores, row.observed_p95.memory_mib)
+        row.id: Demand(
+            row.observed_p95.cpu_cores if row.observed_p95 else None,
+            row.observed_p95.memory_mib if row.observed_p95 else None,
+            row.profile,
+        )
         for row in data_center.workloads
-        if row.observed_p95 is not None
+        if row.observed_p95 is not None or row.profile is not None
     }
 
 

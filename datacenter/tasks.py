@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from datetime import datetime
 from typing import Any
 
 from celery import current_app, shared_task
 from django.conf import settings
 from django.dispatch import receiver
+from django.utils import timezone
 
 from datacenter.alerts.forecast import pool_samples
-from datacenter.metrics.demand import Demand, demand_p95
+from datacenter.demanding import demand_for
+from datacenter.metrics.demand import Demand
 from datacenter.metrics.history import store_at
 from datacenter.metrics.inventory import inventory_samples
 from datacenter.metrics.store import MetricsStore
@@ -23,6 +26,7 @@ from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
 from datacenter.services.notices import channel_send, channels_due
 from datacenter.services.planning import plan_make, plans_unplanned
+from datacenter.services.profiling import profiles_refresh
 from datacenter.services.questions import ring_planner
 from datacenter.snapshot import policy_of
 from hosts.errors import DriverError
@@ -31,6 +35,8 @@ from hosts.operations.clock import database_now
 from hosts.operations.signals import operation_finished
 
 log = logging.getLogger(__name__)
+
+PROFILE_TIMEOUT_S = 60.0
 
 
 @shared_task(name="datacenter.plan.make")
@@ -58,8 +64,21 @@ def answer(question_id: str) -> None:
         question_answer(question, _demand_of(question.site))
 
 
+@shared_task(name="datacenter.plan.profiles")
+def profiles(since: str = "") -> None:
+    """Refreshes the demand profiles by a day of the week at most and sends itself for the rest: plans go in between."""
+    came_from = datetime.fromisoformat(since) if since else None
+    try:
+        until = profiles_refresh(MetricsStore(settings.METRICS_LONG_URL, PROFILE_TIMEOUT_S), timezone.now(), came_from)
+    except DriverError as error:
+        log.warning("The demand profiles wait for the next hour: %s", error.message)
+        return
+    if until is not None:
+        current_app.send_task("datacenter.plan.profiles", args=[until.isoformat()], queue="plan", expires=3600)
+
+
 def _demand_of(site: Site) -> dict[str, Demand]:
-    return demand_p95(MetricsStore(settings.METRICS_URL), site.name, policy_of(site).history_hours)
+    return demand_for(site, policy_of(site), MetricsStore(settings.METRICS_URL))
 
 
 @shared_task(name="datacenter.plan_advance")

@@ -21,7 +21,14 @@ class Policy(models.Model):
         WATTS = "watts", "fewest watts"
         MONEY = "money", "least money for energy"
 
+    class DemandBy(models.TextChoices):
+        ALLOCATION = "allocation", "what workloads were promised"
+        P95 = "p95", "p95 of what they used"
+        PROFILES = "profiles", "what they use in each hour of the week"
+
     site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="policy")
+    demand_by = models.CharField(max_length=10, choices=DemandBy.choices, default=DemandBy.P95)
+    overload_risk_percent = models.FloatField(default=1, validators=[MinValueValidator(0), MaxValueValidator(50)])
     cpu_headroom_percent = models.FloatField(default=20, validators=percent)
     memory_headroom_percent = models.FloatField(default=15, validators=percent)
     disk_headroom_percent = models.FloatField(default=10, validators=percent)
@@ -40,6 +47,12 @@ class Policy(models.Model):
 
     class Meta:
         verbose_name_plural = "policies"
+
+    @property
+    def percentile(self) -> str:
+        """Which figure of an hour keeps the risk: the planner's own steps (planner/demand.py, hours_known)."""
+        steps = ((50.0, "median"), (5.0, "p95"), (1.0, "p99"))
+        return next((name for risk, name in steps if self.overload_risk_percent >= risk), "peak")
 
     def __str__(self) -> str:
         return f"policy of {self.site}"

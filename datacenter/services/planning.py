@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from datacenter import planner as engine
+from datacenter.demanding import demand_said
 from datacenter.metrics.demand import Demand
 from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
@@ -93,7 +94,12 @@ def _write_proposal(plan: Plan, world: planner.DataCenter, answer: planner.Plan)
     figures = saving(tariff, answer.watts_before, answer.watts_after, why).to_data()
     changed = Plan.objects.filter(pk=plan.pk, state=Plan.State.PLANNING).update(
         state=Plan.State.PROPOSED,
-        document={**plan.document, "plan": to_data(answer), "world": to_data(world)},
+        document={
+            **plan.document,
+            "plan": to_data(answer),
+            "world": to_data(world),
+            "demand": demand_said(policy_of(plan.site), world),
+        },
         savings=figures,
         world_fingerprint=fingerprint(world),
         hosts_on_before=answer.hosts_on_before,
