@@ -14,6 +14,8 @@ from ninja import NinjaAPI, Query, Router, Status
 from ninja.errors import AuthenticationError, ValidationError
 
 from datacenter import queries
+from datacenter.alerts_api import alerts, notice_channels, silences
+from datacenter.alerts_api import rules as alert_rules
 from datacenter.history_api import router as histories
 from datacenter.http_errors import status_of
 from datacenter.models import Plan
@@ -109,6 +111,10 @@ api.add_router("/sites", sites)
 api.add_router("/plans", plans)
 api.add_router("/history", histories)
 api.add_router("/questions", questions)
+api.add_router("/alerts", alerts)
+api.add_router("/alert-rules", alert_rules)
+api.add_router("/silences", silences)
+api.add_router("/channels", notice_channels)
 
 
 @api.get("/openapi.json", auth=VIEW, include_in_schema=False)

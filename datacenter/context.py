@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
+from datacenter.alerts.lists import alerts_firing
 from datacenter.npm import prefix, versions
 from hosts.access import may, role_of
 from hosts.queries import operations_open
@@ -23,6 +24,8 @@ class NavigationItem:
     url: str
     icon: str
     is_here: bool
+    counts: str = ""  # the kind of thing whose number stands beside it, and the template and address of that number
+    count_part: str = ""
     count_url: str = ""
 
 
@@ -34,11 +37,17 @@ _ITEMS = (
     ("Plans", "plans", "plan", ("/plans/",), "view"),
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),
+    ("Alerts", "alerts", "bell", ("/alerts/", "/alert-rules/", "/silences/", "/channels/"), "view"),
     ("Images", "images", "image", ("/images/",), "view"),
     ("API tokens", "tokens", "key", ("/tokens/",), "administer"),
     ("Audit log", "audit", "audit", ("/audit/",), "administer"),
     ("Admin", "admin:index", "admin", ("/admin/",), "administer"),
 )
+# name of an item -> what it counts, the template of the number, the name of its address
+_COUNTS = {
+    "operations": ("operation", "hosts/_operation_count.html", "operation-count"),
+    "alerts": ("alert", "datacenter/_alert_count.html", "alert-count"),
+}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -58,19 +67,17 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "role": SimpleLazyObject(lambda: role_of(user) or ""),
         "navigation": SimpleLazyObject(lambda: navigation(request)),
         "open_count": SimpleLazyObject(lambda: operations_open().count()),
+        "alert_count": SimpleLazyObject(lambda: alerts_firing().count()),
     }
 
 
 def navigation(request: HttpRequest) -> list[NavigationItem]:
     """The addresses that the user may open."""
-    return [
-        NavigationItem(
-            label,
-            reverse(name),
-            icon,
-            request.path == reverse(name) or request.path.startswith(paths or ("\0",)),
-            reverse("operation-count") if name == "operations" else "",
-        )
-        for label, name, icon, paths, verb in _ITEMS
-        if may(request.user, verb)
-    ]
+    items = []
+    for label, name, icon, paths, verb in _ITEMS:
+        if may(request.user, verb):
+            is_here = request.path == reverse(name) or request.path.startswith(paths or ("\0",))
+            counts, part, address = _COUNTS.get(name, ("", "", ""))
+            count_url = reverse(address) if address else ""
+            items.append(NavigationItem(label, reverse(name), icon, is_here, counts, part, count_url))
+    return items

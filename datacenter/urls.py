@@ -7,7 +7,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from datacenter.api import api_urls
-from datacenter.views import history, metrics, overview, plans, policies, questions, tokens
+from datacenter.views import alert_rules, alerts, history, metrics, overview, plans, policies, questions, tokens
 from datacenter.views.login import LoginView, PasswordView
 
 urlpatterns = [
@@ -28,6 +28,24 @@ urlpatterns = [
     path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),
     path("questions/<uuid:uuid>/", questions.question_page, name="question"),
     path("hosts/<uuid:uuid>/drain/", plans.host_drain, name="host-drain"),
+    path("alerts/", alerts.alert_list, name="alerts"),
+    path("alerts/count/", alerts.alert_count, name="alert-count"),
+    path("alerts/<uuid:uuid>/", alerts.alert_page, name="alert"),
+    path("alerts/<uuid:uuid>/acknowledge/", alerts.alert_acknowledge, name="alert-acknowledge"),
+    path("alerts/<uuid:uuid>/silence/", alerts.alert_silence, name="alert-silence"),
+    path("alert-rules/", alert_rules.rule_list, name="alert-rules"),
+    path("alert-rules/new/", alert_rules.rule_new, name="alert-rule-new"),
+    path("alert-rules/<uuid:uuid>/", alert_rules.rule_edit, name="alert-rule-edit"),
+    path("alert-rules/<uuid:uuid>/enable/", alert_rules.rule_enable, name="alert-rule-enable"),
+    path("alert-rules/<uuid:uuid>/remove/", alert_rules.rule_delete, name="alert-rule-delete"),
+    path("silences/", alerts.silence_list, name="silences"),
+    path("silences/new/", alerts.silence_new, name="silence-new"),
+    path("silences/<uuid:uuid>/end/", alerts.silence_end, name="silence-end"),
+    path("channels/", alert_rules.channel_list, name="channels"),
+    path("channels/new/", alert_rules.channel_new, name="channel-new"),
+    path("channels/<uuid:uuid>/", alert_rules.channel_edit, name="channel-edit"),
+    path("channels/<uuid:uuid>/test/", alert_rules.channel_test, name="channel-test"),
+    path("channels/<uuid:uuid>/remove/", alert_rules.channel_delete, name="channel-delete"),
     path("tokens/", tokens.token_list, name="tokens"),
     path("tokens/new/", tokens.token_new, name="token-new"),
     path("tokens/<uuid:uuid>/revoke/", tokens.token_revoke, name="token-revoke"),

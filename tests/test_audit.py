@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from datacenter.models import Silence
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.models import AuditRecord, Host, Operation
 from tests.actors import client_of
+from tests.datacenter.alerts.world import a_channel, a_rule, an_alert
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
 from tests.factories import container_make, host_make, image_make, rack_make, vm_make
@@ -122,6 +125,26 @@ def written_down() -> tuple[str, Any]:
     return f"/api/consoles/logs/{row.pk}", None
 
 
+def on_alert(verb: str, body: Any = None) -> Change:
+    return lambda: (f"/api/alerts/{an_alert(host_make()).pk}{verb}", body)
+
+
+def on_rule(body: Any = None) -> Change:
+    return lambda: (f"/api/alert-rules/{a_rule('host_lost').pk}", body)
+
+
+def on_channel(verb: str, body: Any = None) -> Change:
+    return lambda: (f"/api/channels/{a_channel().pk}{verb}", body)
+
+
+def end_of_silence() -> tuple[str, Any]:
+    silence = Silence.objects.create(reason="x", by_name="ops", until=timezone.now() + timedelta(hours=1))
+    return f"/api/silences/{silence.pk}/end", None
+
+
+NEW_RULE = {"name": "busy", "kind": "metric", "metric": "stowage_host_load_1m", "threshold": 9}
+NEW_CHANNEL = {"name": "chat", "kind": "slack", "address": {"url": "http://10.0.0.9/hooks/x"}}
+
 UUID = "{uuidstr:uuid}"
 CHANGES: dict[str, Change] = {
     "POST /api/hosts": enrolment,
@@ -158,6 +181,17 @@ CHANGES: dict[str, Change] = {
     "POST /api/questions/retire": ask_of_site("retire"),
     "POST /api/questions/sizes": ask_of_site("sizes"),
     "POST /api/questions/what-if": ask_what_if,
+    f"POST /api/alerts/{UUID}/acknowledge": on_alert("/acknowledge"),
+    f"POST /api/alerts/{UUID}/silence": on_alert("/silence", {"hours": 8, "reason": "new disk"}),
+    "POST /api/alert-rules": lambda: ("/api/alert-rules", NEW_RULE),
+    f"PATCH /api/alert-rules/{UUID}": on_rule({"is_enabled": False}),
+    f"DELETE /api/alert-rules/{UUID}": on_rule(),
+    "POST /api/silences": lambda: ("/api/silences", {"hours": 1, "reason": "new switch"}),
+    f"POST /api/silences/{UUID}/end": end_of_silence,
+    "POST /api/channels": lambda: ("/api/channels", NEW_CHANNEL),
+    f"PATCH /api/channels/{UUID}": on_channel("", {"is_enabled": False}),
+    f"DELETE /api/channels/{UUID}": on_channel(""),
+    f"POST /api/channels/{UUID}/test": on_channel("/test"),
 }
 
 

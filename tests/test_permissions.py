@@ -16,15 +16,17 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, path
+from django.utils import timezone
 from ninja.operation import PathView
 
 from datacenter.api import api
-from datacenter.models import Plan, Question
+from datacenter.models import AlertRule, Plan, Question, Silence
 from datacenter.routing import websocket_urlpatterns
 from hosts.access import may
 from hosts.models import Host, Operation, Site
 from tests import factories
 from tests.actors import ACTORS, ANONYMOUS, VERBS_OF, client_of, user_of
+from tests.datacenter.alerts.world import a_channel, an_alert
 from tests.sockets import socket_of
 
 VERBS = {"view", "operate", "administer"}
@@ -95,6 +97,10 @@ def world(db: None) -> dict[str, str]:
         "images": str(image.pk),
         "plans": str(plan.pk),
         "operations": str(operation.pk),
+        "alerts": str(an_alert(vm).pk),
+        "alert-rules": str(AlertRule.objects.create(name="a rule", kind="event", event="host_lost").pk),
+        "silences": str(Silence.objects.create(reason="x", by_name="somebody", until=timezone.now()).pk),
+        "channels": str(a_channel("a channel").pk),
         "sites": str(site.pk),
         "questions": str(Question.objects.create(site=site, kind="retire", title="Which?").pk),
     }

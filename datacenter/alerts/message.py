@@ -60,7 +60,7 @@ def message_of(notices: Sequence[AlertNotice]) -> Message:
     )
 
 
-def test_message(channel_name: str, who: str) -> Message:
+def trial_message(channel_name: str, who: str) -> Message:
     """What "Send a test" sends."""
     body = f"This is a test of the channel {channel_name}, asked for by {who}. Nothing is wrong."
     return Message("Stowage: test", plain_text(body, 500), "info", "default", {"event": "test", "alerts": []})

@@ -28,10 +28,21 @@ class NotificationChannel(models.Model):
     failure = models.CharField(
         max_length=300, blank=True, editable=False
     )  # of the last attempt; empty: it went through
+    test_asked_at = models.DateTimeField(null=True, editable=False)  # a test that waits to be sent
+    test_asked_by_name = models.CharField(max_length=150, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+
+    @property
+    def health(self) -> str:
+        """How its last message went, as a word."""
+        if self.test_asked_at is not None:
+            return "being tested"
+        if self.failure:
+            return "failing"
+        return "working" if self.last_sent_at else "not tried yet"
 
     def __str__(self) -> str:
         return self.name

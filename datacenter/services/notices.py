@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from datacenter.alerts.message import Message, message_of
+from datacenter.alerts.message import Message, message_of, trial_message
 from datacenter.alerts.posting import post
 from datacenter.models import Alert, AlertNotice, NotificationChannel
 from hosts.credentials import password_decrypt
@@ -77,22 +77,27 @@ def channels_due(now: datetime) -> list[uuids.UUID]:
         state=State.WAITING, claim=None, next_try_at=now, failure="The worker that sent it was lost on the way."
     )
     rows = AlertNotice.objects.filter(state=State.WAITING, next_try_at__lte=now, channel__is_enabled=True)
-    return list(rows.order_by().values_list("channel_id", flat=True).distinct())
+    due = set(rows.order_by().values_list("channel_id", flat=True).distinct())
+    tests = NotificationChannel.objects.exclude(test_asked_at=None).values_list("pk", flat=True)
+    return sorted(due | set(tests))
 
 
 def channel_send(channel_id: uuids.UUID | str, poster: Poster = post, now: datetime | None = None) -> int:
     """Sends what is due to a channel, oldest first, a message for each group; how many messages went through.
 
-    Stops at the first that does not: the channel then rests, and the order is kept.
+    Stops at the first that does not: the channel then rests, and the order is kept. A test that was asked for goes
+    first, also to a channel that is switched off.
     """
-    channel = NotificationChannel.objects.filter(pk=channel_id, is_enabled=True).first()
+    channel = NotificationChannel.objects.filter(pk=channel_id).first()
+    if channel is not None:
+        _send_test(channel, poster)
     sent = 0
-    while channel is not None:
+    while channel is not None and channel.is_enabled:
         moment = now or database_now()
         notices = _claim(channel, moment)
         if not notices:
             break
-        failure = _send(channel, notices, poster)
+        failure = _send(channel, message_of(notices), poster)
         _note(channel, notices, failure, now or database_now())
         if failure:
             break
@@ -114,13 +119,26 @@ def _claim(channel: NotificationChannel, now: datetime) -> list[AlertNotice]:
     return list(AlertNotice.objects.filter(claim=claim, state=State.SENDING).select_related("alert__site"))
 
 
-def _send(channel: NotificationChannel, notices: list[AlertNotice], poster: Poster) -> str:
+def _send_test(channel: NotificationChannel, poster: Poster) -> None:
+    """Sends the test that was asked for, once."""
+    asked = NotificationChannel.objects.filter(pk=channel.pk).exclude(test_asked_at=None)
+    if not asked.update(test_asked_at=None):
+        return
+    failure = _send(channel, trial_message(channel.name, channel.test_asked_by_name), poster)
+    fresh: dict[str, object] = (
+        {"failure": failure[:300]} if failure else {"failure": "", "last_sent_at": database_now()}
+    )
+    NotificationChannel.objects.filter(pk=channel.pk).update(**fresh)
+    publish_change("channel", channel.pk, "tested")
+
+
+def _send(channel: NotificationChannel, message: Message, poster: Poster) -> str:
     """Why the message was not sent; empty when it was."""
     try:
         address = password_decrypt(bytes(channel.address_encrypted))
     except StowageError as error:
         return error.message
-    return poster(channel.kind, address, message_of(notices))
+    return poster(channel.kind, address, message)
 
 
 @transaction.atomic

@@ -80,7 +80,9 @@ TONES = {
     "being sent": "moving",
     "sent": "running",
     "working": "running",
+    "being tested": "moving",
     "failing": "alarm",
+    "switched off": "stopped",
     "not tried yet": "unknown",
     "ended": "stopped",
     # entries of a journal

@@ -4,6 +4,7 @@ import "./elements/live-value.js";
 import "./elements/live-link.js";
 import "./elements/load-chart.js";
 import "./elements/range-bar.js";
+import "./elements/rule-form.js";
 import "./elements/theme-toggle.js";
 import "./elements/copy-text.js";
 import { watchDialogs } from "./lib/dialogs.js";

@@ -243,6 +243,114 @@ def furnish() -> None:
             operation_id=operation.pk,
         )
     plan_it(site, users["operator"])
+    raise_alerts(lost, hosts["node-03"])
+
+
+def raise_alerts(lost: Any, busy: Any) -> None:
+    """Alerts in each state, with somebody who was told."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from datacenter.models import Alert, AlertNotice, AlertRule, NotificationChannel, Silence
+    from hosts.credentials import password_encrypt
+    from workloads.models import Workload
+
+    now = timezone.now()
+    channels = [
+        NotificationChannel.objects.create(
+            name=name,
+            kind=kind,
+            shown=shown,
+            address_encrypted=password_encrypt(address),
+            failure=failure,
+            last_sent_at=now,
+        )
+        for name, kind, shown, address, failure in (
+            ("Night shift", "mail", "ops@example.org by mail.example.org:587", "mailtos://x", ""),
+            ("Chat of the racks", "slack", "https://chat.example.org/…", "jsons://x", "It answered with status 403."),
+        )
+    ]
+    rules = {rule.name: rule for rule in AlertRule.objects.all()}
+    rules["Host lost"].channels.set(channels)
+    AlertRule.objects.exclude(name="Full within a week").update(evaluated_at=now)
+    crashed = Workload.objects.exclude(host=None).order_by("name").first()
+    told = [
+        ("Host lost", "host", lost, "firing", f"{lost.name} does not answer; it was last heard at 05:12:08 UTC.", {}),
+        (
+            "Host memory nearly used up",
+            "host",
+            busy,
+            "pending",
+            f"Memory in use, of what the host has of {busy.name} is 96.3 %; the limit is 95 %.",
+            {},
+        ),
+        (
+            "VM or container crashed",
+            crashed.kind,
+            crashed,
+            "firing",
+            f"{crashed.name} crashed: panicked.",
+            {"acknowledged_at": now, "acknowledged_by_name": "operator"},
+        ),
+        (
+            "Host CPU at its limit",
+            "host",
+            busy,
+            "firing",
+            f"CPU in use, of what the host has of {busy.name} is 98.2 %; the limit is 95 %.",
+            {"silenced_by": "Silenced by operator until 2026-11-27 06:00 UTC: new disk"},
+        ),
+        (
+            "Host lost",
+            "host",
+            busy,
+            "resolved",
+            f"{busy.name} answers again.",
+            {"resolved_at": now - timedelta(hours=2)},
+        ),
+    ]
+    for number, (name, kind, thing, state, sentence, values) in enumerate(told):
+        rule, began = rules[name], now - timedelta(minutes=12 + 90 * number)
+        alert = Alert.objects.create(
+            rule=rule,
+            rule_name=name,
+            severity=rule.severity,
+            thing_kind=kind,
+            thing_id=str(thing.pk),
+            thing_name=thing.name,
+            site=busy.rack.site,
+            host=thing if kind == "host" else thing.host,
+            state=state,
+            sentence=sentence,
+            since=began,
+            fired_at=None if state == "pending" else began,
+            last_seen_at=now,
+            told_at=began,
+            **values,
+        )
+        for channel in channels if name == "Host lost" else []:
+            is_sent = not channel.failure
+            AlertNotice.objects.create(
+                alert=alert,
+                channel=channel,
+                event="fired",
+                state="sent" if is_sent else "waiting",
+                attempts=1 if is_sent else 3,
+                failure=channel.failure,
+                next_try_at=now,
+                created_at=began,
+                sent_at=began if is_sent else None,
+            )
+    Silence.objects.create(
+        rule=rules["Host CPU at its limit"],
+        thing_kind="host",
+        thing_id=str(busy.pk),
+        thing_name=busy.name,
+        reason="new disk",
+        by_name="operator",
+        until=now + timedelta(hours=20),
+    )
 
 
 def plan_it(site: Any, user: Any) -> None:

@@ -11,11 +11,12 @@ import httpx
 from django.utils import timezone
 
 from datacenter.metrics.store import MetricsStore, Sample
-from datacenter.models import AlertRule, NotificationChannel
+from datacenter.models import Alert, AlertRule, NotificationChannel
 from datacenter.services.alerting import Round, alerts_evaluate
 from hosts.credentials import password_encrypt
 from hosts.models import Host
 from tests.factories import host_make
+from workloads.models import Workload
 
 _numbers = itertools.count(1)
 LIMIT_S = 60.0  # a round in a test is never cut short by a busy machine
@@ -36,6 +37,17 @@ def a_channel(name: str = "", **values: Any) -> NotificationChannel:
         "shown": "https://hooks.example.org/…",
     }
     return NotificationChannel.objects.create(**(given | values))
+
+
+def an_alert(thing: Host | Workload, rule: AlertRule | None = None, **values: Any) -> Alert:
+    """A firing alert about a host or a workload."""
+    rule, now = rule or a_rule("host_lost"), timezone.now()
+    kind = "host" if isinstance(thing, Host) else thing.kind
+    given: dict[str, Any] = {"rule": rule, "rule_name": rule.name, "severity": rule.severity, "state": "firing"}
+    given |= {"thing_kind": kind, "thing_id": str(thing.pk), "thing_name": thing.name, "sentence": "It is wrong."}
+    given |= {"host": thing if isinstance(thing, Host) else thing.host, "site": None}
+    given |= {"since": now, "fired_at": now, "last_seen_at": now}
+    return Alert.objects.create(**(given | values))
 
 
 def only_rules_of_the_test() -> None:
