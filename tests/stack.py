@@ -60,6 +60,38 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    @contextmanager
+    def running(self, *words: str, **environment: str) -> Iterator[None]:
+        """A command of manage.py that runs on beside the others, as `manage` runs one."""
+        owner = self.database.stat()
+        output = self.data_dir / f"{words[0]}-beside.out"
+        with output.open("w") as opened:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", *words],
+                cwd=CHECKOUT,
+                env={
+                    **environment_clean(),
+                    "STOWAGE_DATA_DIR": str(self.data_dir),
+                    "HOME": str(self.data_dir),
+                    **environment,
+                },
+                user=owner.st_uid,
+                group=owner.st_gid,
+                extra_groups=[],
+                stdout=opened,
+                stderr=opened,
+            )
+        try:
+            yield
+            assert process.poll() is None, output.read_text()
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    def pid_of(self, part: str) -> int:
+        """The process of an embedded part, as the supervisor has started it last."""
+        return int(json.loads((self.data_dir / "run" / f"{part}.json").read_text())["pid"])
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of Stowage's database, read only; for what no page tells."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)) as connection:
@@ -75,15 +107,19 @@ class Stack:
         return done.stdout
 
 
+def environment_clean() -> dict[str, str]:
+    """Our environment without settings of Stowage: those of `python -m tests.run` among them."""
+    own = ("STOWAGE_", "DJANGO_", "SECRET_KEY", "CREDENTIALS_KEY")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
+
+
 @contextmanager
 def stack_run(lab_hosts: int) -> Iterator[Stack]:
     """A running stack whose hosts are enrolled; taken down afterwards, whatever happened. Blocks up to minutes."""
     data_dir = Path(tempfile.mkdtemp(prefix="stowage-test-"))
     data_dir.chmod(0o755)  # the service user must get in
     output = data_dir / "up.out"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("STOWAGE_", "DJANGO_"))}
-    for name in ("SECRET_KEY", "CREDENTIALS_KEY"):  # those of `python -m tests.run`
-        environment.pop(name, None)
+    environment = environment_clean()
     if cache := os.environ.get("STOWAGE_CACHE_DIR"):
         environment["STOWAGE_CACHE_DIR"] = cache
     words = ["up", "--lab", str(lab_hosts), "--port", str(PORT), "--data-dir", str(data_dir)]

@@ -70,6 +70,7 @@ export class ConsoleFrame extends HTMLElement {
     this.dataset.state = state;
     this.parts.state.dataset.state = { open: "live", closed: "closed" }[state] ?? "waiting";
     this.parts.state.textContent = { open: "Connected", closed: "Not connected", waiting: "Waiting", opening: "Opening…" }[state];
+    if (state !== "open") this.parts.viewers.textContent = this.parts.mode.textContent = "";
     this.parts.over.hidden = state === "open";
     this.parts.sentence.textContent = String(sentence).slice(0, SENTENCE_MOST);
     this.parts.again.hidden = state !== "closed";
