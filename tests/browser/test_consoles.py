@@ -47,13 +47,37 @@ def person(stack: Stack) -> ApiPerson:
 
 
 @pytest.fixture(scope="module")
-def vm(person: ApiPerson) -> Iterator[str]:
-    """The uuid of a running VM of our own."""
+def login(chromium: Browser, stack: Stack) -> Any:
+    """One login for all tests, as a browser keeps it."""
+    context = chromium.new_context(base_url=stack.url)
+    log_in(stack, context.new_page())
+    yield context.storage_state()
+    context.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, stack: Stack, login: Any) -> Iterator[BrowserContext]:
+    context = chromium.new_context(
+        base_url=stack.url, storage_state=login, viewport={"width": 1280, "height": 900}, accept_downloads=True
+    )
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def vm(person: ApiPerson, chromium: Browser, stack: Stack, login: Any) -> Iterator[str]:
+    """The uuid of a running VM of our own, on whose serial line root has logged in."""
     image = next(row["uuid"] for row in person.get("/images") if row["format"] == "qcow2")
     wanted = {"name": "screen-vm", "image": image, "memory_mib": 128, "disk_gib": 0.5}
     person.done("POST", "/workloads/vms", wanted | {"host": person.host(HOST)["uuid"]})
     made = person.workload("screen-vm")
     assert made is not None
+    context = chromium.new_context(base_url=stack.url, storage_state=login)
+    page = context.new_page()
+    open_console(page, made["uuid"], "serial")
+    guest_logs_in(page)
+    context.close()
     yield made["uuid"]
     path = f"/workloads/{made['uuid']}"
     person.call("POST", f"{path}/stop?force=true")
@@ -61,20 +85,16 @@ def vm(person: ApiPerson) -> Iterator[str]:
     eventually("the VM is gone", lambda: person.workload("screen-vm") is None)
 
 
-def test_a_serial_line_answers_what_is_typed(stack: Stack, vm: str, page: Page, complaints: list[str]):
-    log_in(stack, page)
+def test_a_serial_line_answers_what_is_typed(vm: str, page: Page, complaints: list[str]):
     open_console(page, vm, "serial")
 
-    guest_logs_in(page)
+    terminal_shows(page, "built-in shell")  # what was said before is replayed
     terminal_answers(page, 123456)
 
     assert complaints == []  # the policy refuses no style either
 
 
-def test_a_screen_is_seen_and_changes_as_one_types(
-    stack: Stack, vm: str, page: Page, complaints: list[str], shots: Path
-):
-    log_in(stack, page)
+def test_a_screen_is_seen_and_changes_as_one_types(vm: str, page: Page, complaints: list[str], shots: Path):
     open_console(page, vm, "vnc")
     eventually("the guest's picture", lambda: bright_pixels(page) > 500, BOOT_MS / 1000)
     before = bright_pixels(page)
@@ -90,10 +110,9 @@ def test_a_screen_is_seen_and_changes_as_one_types(
     assert complaints == []
 
 
-def test_a_command_runs_in_a_container(stack: Stack, person: ApiPerson, page: Page, complaints: list[str]):
+def test_a_command_runs_in_a_container(person: ApiPerson, page: Page, complaints: list[str]):
     container = person.workload(CONTAINER)
     assert container is not None
-    log_in(stack, page)
     open_console(page, container["uuid"], "exec")
 
     terminal_answers(page, 4241)
@@ -104,9 +123,8 @@ def test_a_command_runs_in_a_container(stack: Stack, person: ApiPerson, page: Pa
 
 
 def test_consoles_follow_a_live_migration_by_themselves(
-    stack: Stack, person: ApiPerson, vm: str, page: Page, context: BrowserContext, complaints: list[str]
+    person: ApiPerson, vm: str, page: Page, context: BrowserContext, complaints: list[str]
 ):
-    log_in(stack, page)
     open_console(page, vm, "serial")
     screen = context.new_page()
     open_console(screen, vm, "vnc")
@@ -124,7 +142,7 @@ def test_consoles_follow_a_live_migration_by_themselves(
 def test_a_ticket_opens_one_console_of_the_login_that_asked_for_it(
     stack: Stack, vm: str, page: Page, chromium: Browser
 ):
-    log_in(stack, page)
+    page.goto("/")
     name, _ = somebody(stack, "operator")
     others = chromium.new_context(base_url=stack.url)
     other = others.new_page()
@@ -142,7 +160,6 @@ def test_a_ticket_opens_one_console_of_the_login_that_asked_for_it(
 def test_consoles_come_back_after_a_restart_of_the_web_process(
     stack: Stack, vm: str, page: Page, context: BrowserContext
 ):
-    log_in(stack, page)
     open_console(page, vm, "serial")
     screen = context.new_page()
     open_console(screen, vm, "vnc")
@@ -184,8 +201,7 @@ def test_a_console_works_by_tls_behind_nginx_and_outlives_its_idle_time_out(
 # -- the browser's side alone: the server is played ------------------------------------------------------------
 
 
-def test_what_a_guest_writes_sets_nothing_and_old_questions_are_not_answered(stack: Stack, vm: str, page: Page):
-    log_in(stack, page)
+def test_what_a_guest_writes_sets_nothing_and_old_questions_are_not_answered(vm: str, page: Page):
     console = PlayedConsole(page)
     open_console(page, vm, "serial")
     title = page.title()
@@ -203,8 +219,7 @@ def test_what_a_guest_writes_sets_nothing_and_old_questions_are_not_answered(sta
     eventually("what is typed is sent", lambda: console.typed == b"x")
 
 
-def test_who_only_watches_sends_nothing_until_they_take_over(stack: Stack, vm: str, page: Page):
-    log_in(stack, page)
+def test_who_only_watches_sends_nothing_until_they_take_over(vm: str, page: Page):
     console = PlayedConsole(page, writer=False, writer_name="<b>anna</b>")
     open_console(page, vm, "serial")
     expect(page.locator("[data-part=mode]")).to_have_text("you watch, <b>anna</b> writes")
@@ -220,8 +235,7 @@ def test_who_only_watches_sends_nothing_until_they_take_over(stack: Stack, vm: s
     assert {"write": "take"} in console.said
 
 
-def test_all_keys_go_to_the_guest_but_the_one_that_leaves(stack: Stack, vm: str, page: Page):
-    log_in(stack, page)
+def test_all_keys_go_to_the_guest_but_the_one_that_leaves(vm: str, page: Page):
     console = PlayedConsole(page)
     open_console(page, vm, "serial")
     page.locator(".xterm").click()
