@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -19,10 +19,17 @@ class BrowserGone(Exception):
 class Browser:
     """Text messages are JSON both ways, binary ones are the stream. Sending waits while the browser is slow."""
 
-    def __init__(self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+        extensions: Mapping[str, Any],
+    ) -> None:
         self._receive = receive
         self._send = send
         self._is_closed = False
+        # What our own server offers for large streams; None under another.
+        self.fast: Any = extensions.get("stowage.stream")
 
     async def accept(self) -> None:
         await self._send({"type": "websocket.accept"})

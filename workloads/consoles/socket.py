@@ -42,7 +42,7 @@ class ConsoleSocket:
 
     def __init__(self, scope: Scope, receive: Any, send: Any) -> None:
         self._session_key = getattr(scope.get("session"), "session_key", None) or ""
-        self._browser = Browser(receive, send)
+        self._browser = Browser(receive, send, scope.get("extensions") or {})
         self._receive, self._send = receive, send
 
     @classmethod

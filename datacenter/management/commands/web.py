@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from datacenter.plane_door import PlaneDoor
+from datacenter.websocket_wire import WebSocketWire
 
 _IP_FREEBIND = 15  # linux/in.h; Python 3.11's socket module lacks the name
 _BACKLOG = 1024
@@ -42,6 +43,7 @@ def server_config(application: Any, ping_s: float = PING_S) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=settings.BEHIND_TLS,
+        ws=WebSocketWire,
         ws_max_size=_WEBSOCKET_MAX_BYTES,
         ws_max_queue=8,
         # Nobody's bytes are unpacked into more than they were (attacks.md S49), and streams are not worth packing.

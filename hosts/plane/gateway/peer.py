@@ -169,14 +169,15 @@ class Peer(asyncio.Protocol):
 
     # -- what a session asks of its viewer
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
+        """TLS has encrypted it when `write` returns: of what is not sent yet it keeps a copy of its own."""
         if self._transport is None:
             return
-        if self._is_bare or len(data) <= DATA_BYTES_MOST:
-            self._transport.write(data if self._is_bare else data_frame(data))
-        else:
-            for at in range(0, len(data), DATA_BYTES_MOST):
-                self._transport.write(data_frame(data[at : at + DATA_BYTES_MOST]))
+        if self._is_bare:
+            self._transport.write(data)
+            return
+        for at in range(0, len(data), DATA_BYTES_MOST):
+            self._transport.write(data_frame(bytes(data[at : at + DATA_BYTES_MOST])))
 
     def tell(self, message: dict[str, Any]) -> None:
         if self._transport is not None and not self._is_bare and self._session is not None:

@@ -21,8 +21,8 @@ class Viewer(Protocol):
     def is_full(self) -> bool:
         """Whether more is waiting to be sent than should be."""
 
-    def send(self, data: bytes) -> None:
-        """Sends what the thing said."""
+    def send(self, data: bytes | memoryview) -> None:
+        """Sends what the thing said; the memory may be used again afterwards."""
 
     def tell(self, message: dict[str, Any]) -> None:
         """Sends a control message; for framed consoles alone."""

@@ -10,8 +10,11 @@ from hosts.errors import Invalid
 from hosts.plane.gateway.rfb import ViewerFilter
 from hosts.plane.gateway.session import Session, Viewer
 
+# One for all screens of the process: what is read is encrypted before anything else is read.
+_PIECE = memoryview(bytearray(256 * 1024))
 
-class VncSession(Session, asyncio.Protocol):
+
+class VncSession(Session, asyncio.BufferedProtocol):
     """Is the protocol of the connection to QEMU. Who takes nothing is not sent anything: QEMU itself then waits."""
 
     is_bare = True
@@ -27,8 +30,11 @@ class VncSession(Session, asyncio.Protocol):
         self._qemu = transport = cast("asyncio.Transport", transport)
         transport.pause_reading()  # until the web process has been told
 
-    def data_received(self, data: bytes) -> None:
-        self._viewer.send(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _PIECE
+
+    def buffer_updated(self, count: int) -> None:
+        self._viewer.send(_PIECE[:count])
 
     def pause_writing(self) -> None:
         self._viewer.hold()
