@@ -62,6 +62,18 @@ class WhatIfForm(SiteForm):
     )
 
 
+class BacktestForm(SiteForm):
+    days = forms.TypedChoiceField(
+        label="Which past?",
+        choices=[(1, "the last day"), (3, "three days"), (7, "a week"), (14, "two weeks"), (21, "three weeks")],
+        initial=7,
+        coerce=int,
+    )
+    demand_by = forms.ChoiceField(
+        label="Plan by", required=False, choices=[("", "what the policy says"), *Policy.DemandBy.choices]
+    )
+
+
 class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
     """A site's policy, in four groups."""
 

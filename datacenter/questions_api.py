@@ -59,6 +59,11 @@ def ask_sizes(request: HttpRequest, site: int) -> Status[Question]:
     return Status(202, services.ask_sizes(request.user, site_found(site)))
 
 
+@router.post("/backtest", response={202: QuestionOut}, auth=OPERATE)
+def ask_backtest(request: HttpRequest, site: int, days: int = 7, demand_by: str = "") -> Status[Question]:
+    return Status(202, services.ask_backtest(request.user, site_found(site), days, demand_by))
+
+
 @router.post("/what-if", response={202: QuestionOut}, auth=OPERATE)
 def ask_what_if(request: HttpRequest, payload: WhatIfIn) -> Status[Question]:
     question = services.ask_what_if(

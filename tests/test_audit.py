@@ -177,6 +177,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/plans/{UUID}/settle": plan_in_the_making,
     f"POST /api/plans/{UUID}/stop": on_plan("/stop", running=True),
     f"POST /api/questions/fit/{UUID}": ask_fit,
+    "POST /api/questions/backtest": ask_of_site("backtest"),
     "POST /api/questions/lose": ask_of_site("lose"),
     "POST /api/questions/retire": ask_of_site("retire"),
     "POST /api/questions/sizes": ask_of_site("sizes"),

@@ -18,6 +18,7 @@ class Question(models.Model):
         RETIRE = "retire", "what could be retired"
         SIZES = "sizes", "which sizes are wrong"
         WHAT_IF = "what_if", "what if"
+        BACKTEST = "backtest", "what a policy would have done"
 
     class State(models.TextChoices):
         ASKED = "asked", "being answered"

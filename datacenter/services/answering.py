@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from datacenter import planner as engine
 from datacenter.metrics.demand import Demand
-from datacenter.models import Question
+from datacenter.models import Policy, Question
 from datacenter.planner import model as planner
 from datacenter.planner.whatif import Changes
+from datacenter.services.backtesting import backtest_of
 from datacenter.snapshot import data_center_read, planner_policy, policy_of
 from hosts.errors import NotFound, StowageError
 from hosts.publish import publish_change
@@ -44,8 +45,11 @@ def question_answer(question: Question, demand: dict[str, Demand]) -> None:
     state = Question.State.ANSWERED
     try:
         world = data_center_read(question.site, timezone.now(), demand)
-        policy = planner_policy(policy_of(question.site))
-        answer = ANSWERS[Question.Kind(question.kind)](world, policy, question.parameters)
+        policy = policy_of(question.site)
+        if question.kind == Question.Kind.BACKTEST:
+            answer = _backtest(world, policy, question.parameters)
+        else:
+            answer = ANSWERS[Question.Kind(question.kind)](world, planner_policy(policy), question.parameters)
     except StowageError as error:
         state, answer = Question.State.FAILED, Answer(error.message)
     except Exception as error:
@@ -110,6 +114,12 @@ def _what_if(world: planner.DataCenter, policy: planner.Policy, asked: Asked) ->
     lines += [(names[host], "would be switched off") for host in found.then.hosts_to_power_off]
     lines += [(names[kept.host], kept.sentence) for kept in found.then.hosts_kept]
     return Answer(found.sentence, tuple(lines))
+
+
+def _backtest(world: planner.DataCenter, policy: Policy, asked: Asked) -> Answer:
+    """The one answer that is made from the past: it asks the metrics store."""
+    policy.demand_by = asked.get("demand_by") or policy.demand_by
+    return Answer(*backtest_of(world, policy, int(asked["days"])))
 
 
 def _more_hosts(world: planner.DataCenter, asked: Asked) -> tuple[planner.Host, ...]:

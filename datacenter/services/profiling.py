@@ -38,7 +38,7 @@ def profiles_refresh(store: MetricsStore, now: datetime, since: datetime | None 
         return None
     known = {str(pk) for pk in Workload.objects.exclude(state=Workload.State.GONE).values_list("pk", flat=True)}
     for resource in KEYS:
-        for first, hours in _slices(start, end, len(known), len(KEYS[resource])):
+        for first, hours in _slices(start, end, len(known)):
             _write(resource, hours_read(store, resource, first, hours), known, _hours_between(first, hours), end)
     return end if end < until else None
 
@@ -49,9 +49,9 @@ def _due_from(until: datetime, since: datetime | None) -> datetime:
     return max(week_ago, last.astimezone(until.tzinfo)) if last else week_ago
 
 
-def _slices(start: datetime, end: datetime, workloads: int, metrics: int) -> Iterator[tuple[datetime, int]]:
+def _slices(start: datetime, end: datetime, workloads: int) -> Iterator[tuple[datetime, int]]:
     """The hours from start to end in pieces whose answers are not too large."""
-    most = max(1, POINTS_A_QUERY // (max(1, workloads) * metrics * 2 * 12))
+    most = max(1, POINTS_A_QUERY // (max(1, workloads) * 12))
     while start < end:
         hours = min(most, round((end - start) / timedelta(hours=1)))
         yield start, hours

@@ -10,7 +10,7 @@ from celery import current_app
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from datacenter.models import Question
+from datacenter.models import Policy, Question
 from hosts.access import may
 from hosts.audit import audit_write
 from hosts.errors import Forbidden, Invalid
@@ -19,6 +19,7 @@ from hosts.publish import publish_change
 from workloads.models import Workload
 
 Kind = Question.Kind
+BACKTEST_DAYS_MOST = 28
 MANY = 500  # hosts or workloads that may be thought of at once
 
 
@@ -88,6 +89,18 @@ def ask_what_if(
         add_workloads=add_workloads,
         like_workload=str(like_workload.pk) if like_workload else None,
     )
+
+
+def ask_backtest(user: AbstractBaseUser, site: Site, days: int, demand_by: str = "") -> Question:
+    """What the site's policy would have done in the last days; `demand_by` tries another of Policy.DemandBy."""
+    if not 1 <= days <= BACKTEST_DAYS_MOST:
+        raise Invalid(f"Replay from one day to {BACKTEST_DAYS_MOST}.", field="days")
+    if demand_by and demand_by not in Policy.DemandBy.values:
+        raise Invalid("There is no such way to plan.", field="demand_by")
+    by = f", planning by {Policy.DemandBy(demand_by).label}" if demand_by else ""
+    when = "the last day" if days == 1 else f"the last {days} days"
+    title = f"What would the policy of {site.name} have done in {when}{by}?"
+    return _ask(user, site, Kind.BACKTEST, title, days=days, demand_by=demand_by)
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""Questions to the planner: five forms on one page, and a page for each answer."""
+"""Questions to the planner: six forms on one page, and a page for each answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from datacenter.forms import FitForm, LoseForm, SiteForm, WhatIfForm
+from datacenter.forms import BacktestForm, FitForm, LoseForm, SiteForm, WhatIfForm
 from datacenter.models import Question
 from datacenter.services import questions as services
 from hosts.access import may
@@ -26,6 +26,7 @@ _ASKED: dict[str, tuple[type[Any], Any]] = {
     Question.Kind.RETIRE: (SiteForm, services.ask_retire),
     Question.Kind.SIZES: (SiteForm, services.ask_sizes),
     Question.Kind.WHAT_IF: (WhatIfForm, services.ask_what_if),
+    Question.Kind.BACKTEST: (BacktestForm, services.ask_backtest),
 }
 
 

@@ -40,9 +40,9 @@ class Counted(MetricsStore):
 
     queries = 0
 
-    def samples(self, *arguments: Any) -> Any:
+    def rows_range(self, *arguments: Any) -> Any:
         self.queries += 1
-        return super().samples(*arguments)
+        return super().rows_range(*arguments)
 
 
 def workloads_make(count: int) -> list[str]:
