@@ -447,7 +447,19 @@ def test_what_ends_before_anybody_was_told_is_told_to_nobody():
     a_round()
 
     find(host)
-    a_round(after_s=30)
-    a_round(after_s=60)
+    a_round(after_s=20)
+    a_round(after_s=45)
 
     assert list(AlertNotice.objects.values_list("event", "state")) == [("fired", "dropped")]
+
+
+def test_what_waits_behind_a_channel_that_fails_is_told_with_its_end():
+    a_rule("host_lost", channels=[a_channel()])
+    (host,) = lost_hosts("alpha")
+    a_round()
+
+    find(host)
+    a_round(after_s=300)
+    a_round(after_s=330)
+
+    assert sorted(AlertNotice.objects.values_list("event", "state")) == [("fired", "waiting"), ("resolved", "waiting")]
