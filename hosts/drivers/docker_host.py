@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 _STATS_AT_ONCE = 20  # docker-py keeps 25 connections
+DETAILS_FRESH_S = 60.0  # what no event and no list tells of is seen this late at most
 STATS_DEADLINE_S = 4.0  # for one pass over all containers; slower ones are missing from it
 LABEL_PREFIX = "stowage."
 STAMP_LABELS = ("stowage.uuid", "stowage.generation", "stowage.operation")
@@ -50,6 +52,7 @@ class DockerHost:
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
         self._asking = ThreadPoolExecutor(_STATS_AT_ONCE, thread_name_prefix="stats")
+        self._known = KnownDetails()
 
     @property
     def is_local(self) -> bool:
@@ -105,7 +108,9 @@ class DockerHost:
 
     def list_containers(self) -> list[ObservedWorkload]:
         with self.calls("list its containers") as client:
-            details = [inspect(client, row["Id"]) for row in client.containers(all=True)]
+            rows = client.containers(all=True)
+            details = [self._known.get(row, lambda engine_id: inspect(client, engine_id)) for row in rows]
+            self._known.keep_only({row["Id"] for row in rows})
         return [observed(detail) for detail in details if detail is not None]
 
     def container_counters(self, engine_ids: Collection[str] | None = None) -> list[WorkloadCounters]:
@@ -120,24 +125,71 @@ class DockerHost:
         return [_counters(row, numbers) for row, numbers in answers if numbers is not None]
 
     def watch(self, on_change: Callable[[str], None]) -> DockerWatch:
-        return DockerWatch(self.url, self._timeout_s, on_change)
+        return DockerWatch(self.url, self._timeout_s, on_change, self._known)
+
+
+class KnownDetails:
+    """What inspecting containers gave, while the engine's events tell of every change; asking fifty costs 100 ms.
+
+    Nothing is kept while nobody watches. Used by the reading thread, told of changes by the watch's.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._details: dict[str, tuple[Any, float, dict[str, Any]]] = {}
+        self._changed: set[str] = set()
+        self.is_watched = False
+
+    def get(self, row: dict[str, Any], ask: Callable[[str], dict[str, Any] | None]) -> dict[str, Any] | None:
+        """The container's details; `row` is the engine's list's, which changes with name, state and network."""
+        engine_id = row["Id"]
+        says = {key: row.get(key) for key in ("State", "Names", "Image", "Labels", "Ports")}
+        known = self._details.get(engine_id)
+        if known is not None and self.is_watched and engine_id not in self._changed:
+            said, read_at, detail = known
+            if said == says and self._clock() - read_at < DETAILS_FRESH_S:
+                return detail
+        # before asking: an event that comes while the answer is under way makes it stale
+        self._changed.discard(engine_id)
+        read_at = self._clock()
+        detail = ask(engine_id)
+        if detail is not None:
+            self._details[engine_id] = (says, read_at, detail)
+        return detail
+
+    def begin(self) -> None:
+        """Somebody watches from now on; what was read before may have changed unseen."""
+        self._details = {}
+        self.is_watched = True
+
+    def changed(self, engine_id: str) -> None:
+        self._changed.add(engine_id)
+
+    def keep_only(self, engine_ids: set[str]) -> None:
+        self._details = {engine_id: known for engine_id, known in self._details.items() if engine_id in engine_ids}
+        self._changed &= engine_ids
 
 
 class DockerWatch:
     """Container events of one engine, read by a thread over a connection of its own."""
 
-    def __init__(self, url: str, timeout_s: float, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: str, timeout_s: float, on_change: Callable[[str], None], known: KnownDetails | None = None
+    ) -> None:
         self._on_change = on_change
+        self._known = known or KnownDetails()
         self._closed = False
         try:
             self._client = docker.APIClient(base_url=url, version="auto", timeout=timeout_s)
             self._stream = self._client.events(decode=True, filters={"type": "container"})
         except ENGINE_ERRORS as error:
             raise foreign_error(error, "report changes") from error
+        self._known.begin()
         threading.Thread(target=self._read, name="docker events", daemon=True).start()
 
     def close(self) -> None:
         self._closed = True
+        self._known.is_watched = False
         with suppress(*ENGINE_ERRORS, OSError, AttributeError):
             self._stream.close()
         self._client.close()
@@ -150,10 +202,12 @@ class DockerWatch:
                 # exec_create, exec_start ... of health checks change nothing that is observed
                 if not str(event.get("Action", "")).startswith(("exec_", "top", "attach", "resize")):
                     actor = event.get("Actor") or {}
+                    self._known.changed(actor.get("ID", ""))
                     self._on_change(container_uuid(actor.get("ID", ""), actor.get("Attributes") or {}))
         except (*ENGINE_ERRORS, OSError, ValueError, AttributeError) as error:
             log.debug("The stream of engine events ended: %s", error)
         if not self._closed:
+            self._known.is_watched = False
             self._on_change("")
 
 

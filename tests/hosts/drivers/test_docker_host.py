@@ -14,7 +14,7 @@ import requests.exceptions
 
 from hosts.drivers.base import container_uuid
 from hosts.drivers.docker_errors import foreign_error
-from hosts.drivers.docker_host import DockerHost, container_state, observed
+from hosts.drivers.docker_host import DETAILS_FRESH_S, DockerHost, KnownDetails, container_state, observed
 from hosts.errors import DriverError, Refused, Rejected, TimedOut, Unreachable, Vanished
 
 
@@ -121,3 +121,61 @@ def test_errors_are_told_apart_by_status() -> None:
         assert type(foreign_error(requests.exceptions.HTTPError(response=response), "do it")) is kind
     assert type(foreign_error(requests.exceptions.ReadTimeout(), "do it")) is TimedOut
     assert type(foreign_error(requests.exceptions.ConnectionError(), "do it")) is Unreachable
+
+
+class Engine:
+    """What `KnownDetails` asks; each answer has a number."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 0.0, 0
+        self.known = KnownDetails(lambda: self.now)
+
+    def get(self, **row: Any) -> Any:
+        return self.known.get({"Id": "ab", "State": "running"} | row, self.answer)
+
+    def answer(self, engine_id: str) -> dict[str, Any]:
+        self.asked += 1
+        return {"Id": engine_id, "number": self.asked}
+
+
+def test_details_are_asked_for_each_time_while_no_events_are_heard() -> None:
+    engine = Engine()
+
+    assert [engine.get()["number"], engine.get()["number"]] == [1, 2]
+
+
+def test_details_are_kept_until_an_event_the_list_or_a_minute_says_otherwise() -> None:
+    engine = Engine()
+    engine.known.begin()
+    assert [engine.get()["number"] for _ in range(3)] == [1, 1, 1]
+
+    engine.known.changed("ab")
+    assert [engine.get()["number"] for _ in range(2)] == [2, 2]
+    assert engine.get(State="paused")["number"] == 3
+    engine.now += DETAILS_FRESH_S
+    assert engine.get(State="paused")["number"] == 4
+
+
+def test_an_event_that_comes_while_the_details_are_read_makes_them_old() -> None:
+    engine = Engine()
+    engine.known.begin()
+
+    def answer(engine_id: str) -> dict[str, Any]:
+        engine.known.changed(engine_id)
+        return engine.answer(engine_id)
+
+    engine.known.get({"Id": "ab", "State": "running"}, answer)
+
+    assert engine.get()["number"] == 2
+
+
+def test_details_from_before_the_events_were_lost_are_not_taken() -> None:
+    engine = Engine()
+    engine.known.begin()
+    engine.get()
+    engine.known.is_watched = False
+    engine.get()
+
+    engine.known.begin()
+
+    assert engine.get()["number"] == 3
