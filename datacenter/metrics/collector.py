@@ -202,7 +202,9 @@ class Collector:
             self.lines, HOST_BY_KEY["temperature_celsius"], measured.get("temperature_celsius"), at_ms, place
         )
         self._note_time(at)
-        self._of_bmc[f"host:{place.host_uuid}"] = {"at": at, **values}
+        key = f"host:{place.host_uuid}"
+        if self._of_bmc.get(key, {"at": 0.0})["at"] <= at:
+            self._of_bmc[key] = {"at": at, **values}
 
     def _time(self, message: dict[str, Any]) -> float:
         """The sample's own time, unless it is of the future (it would hide newer ones) or beyond belief."""

@@ -145,6 +145,17 @@ class PowerReading:
 
 
 @dataclass(frozen=True)
+class SensorReading:
+    """What a BMC measures: the whole machine's power, None where it has no meter, and degrees by sensor."""
+
+    power_watts: float | None = None
+    temperatures_celsius: dict[str, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.power_watts is not None or bool(self.temperatures_celsius)
+
+
+@dataclass(frozen=True)
 class Controller:
     """Where a host's BMC is, and what opens it; kept in memory only, and no log shows the password."""
 
@@ -214,6 +225,9 @@ class Bmc(Protocol):
     """A host's management controller. Each call opens its own session: BMCs are slow and forget."""
 
     def read_power(self) -> PowerReading: ...
+
+    def read_sensors(self) -> SensorReading:
+        """Watts and degrees, empty where it offers none; several requests, so not for every few seconds."""
 
     def power_on(self) -> None:
         """Asks for power; accepted is not on."""

@@ -21,6 +21,7 @@ from hosts.drivers.base import (
     ObservedDisk,
     ObservedWorkload,
     PowerReading,
+    SensorReading,
     WorkloadCounters,
     WorkloadState,
 )
@@ -483,6 +484,10 @@ class FakeBmc:
     def read_power(self) -> PowerReading:
         with self._call("bmc.read"):
             return PowerReading("on" if self._host.powered else "off", "Fake Server", f"SN-{self._host.name}")
+
+    def read_sensors(self) -> SensorReading:
+        with self._call("bmc.sensors"):
+            return SensorReading(180.0 if self._host.powered else 8.0, {"Inlet": 22.0})
 
     def power_on(self) -> None:
         with self._call("bmc.on"):

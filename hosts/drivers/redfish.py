@@ -14,7 +14,8 @@ import sushy.auth
 import sushy.connector
 import sushy.exceptions
 
-from hosts.drivers.base import Power, PowerReading
+from hosts.drivers.base import Power, PowerReading, SensorReading
+from hosts.drivers.redfish_sensors import sensors_read
 from hosts.errors import DriverError, Invalid, NotFound, Refused, Rejected, StowageError, TimedOut, Unreachable
 
 CONNECT_TIMEOUT_S = 5.0
@@ -56,6 +57,20 @@ class RedfishBmc:
                 _POWER.get(system.power_state, "unknown"), system.model or None, system.serial_number or None
             )
 
+    def read_sensors(self) -> SensorReading:
+        with self._calls("read its sensors"):
+            connector, service = self._service()
+            system = self._system_of(service)
+
+            def get(path: str) -> dict[str, Any] | None:
+                try:
+                    answer = connector.get(path).json()
+                except (sushy.exceptions.ResourceNotFoundError, sushy.exceptions.ServerSideError, ValueError):
+                    return None  # one part that is missing or broken hides no other
+                return answer if isinstance(answer, dict) else None
+
+            return sensors_read(system.json, get)
+
     def power_on(self) -> None:
         with self._calls("switch the power on"):
             system = self._system_get()
@@ -76,6 +91,10 @@ class RedfishBmc:
         system.reset_system(kind)
 
     def _system_get(self) -> Any:
+        return self._system_of(self._service()[1])
+
+    def _service(self) -> tuple[Any, Any]:
+        """The connection and the service behind it, logged in."""
         connector = sushy.connector.Connector(
             self._url,
             verify=self._verify,
@@ -91,6 +110,9 @@ class RedfishBmc:
             auth=sushy.auth.BasicAuth(self._username, self._password),
             verify=self._verify,
         )
+        return connector, service
+
+    def _system_of(self, service: Any) -> Any:
         if self._system:
             path = self._system if self._system.startswith("/") else f"/redfish/v1/Systems/{self._system}"
             return service.get_system(path)

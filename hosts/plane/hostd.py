@@ -140,8 +140,9 @@ def _power_threads(
     from hosts.plane.streams import POWER, Feed
 
     control = ControlClient(config.control_url, lambda: token_read(config.token_file))
-    feed = Feed(broker_url, lambda: key_read(config.token_file), POWER)
-    watch = PowerWatch(config.name, control.controllers, Drivers(config).bmc, feed.observation_put, clock_of(state))
+    feed = Feed(broker_url, lambda: key_read(config.token_file), POWER, POWER)
+    open_bmc, clock = Drivers(config).bmc, clock_of(state)
+    watch = PowerWatch(config.name, control.controllers, open_bmc, feed.observation_put, clock, feed.sample_put)
     return [
         threading.Thread(target=feed.run, args=(over,), name="feed"),
         threading.Thread(target=watch.run, args=(over,), name="power"),

@@ -37,10 +37,17 @@ class Feed:
     """
 
     def __init__(
-        self, url: str, key: Callable[[], str], observed_stream: str = OBSERVED, *, waiting_bytes: int = WAITING_BYTES
+        self,
+        url: str,
+        key: Callable[[], str],
+        observed_stream: str = OBSERVED,
+        sample_stream: str = SAMPLES,
+        *,
+        waiting_bytes: int = WAITING_BYTES,
     ) -> None:
         self._key = key
         self._observed_stream = observed_stream
+        self._sample_stream = sample_stream
         self._redis = redis.Redis.from_url(
             url,
             socket_timeout=TIMEOUT_S,
@@ -122,7 +129,7 @@ class Feed:
             return False
         pipe = self._redis.pipeline(transaction=False)
         for raw in batch:
-            pipe.xadd(SAMPLES, self._fields(raw), maxlen=SAMPLES_KEPT, approximate=True)
+            pipe.xadd(self._sample_stream, self._fields(raw), maxlen=SAMPLES_KEPT, approximate=True)
         pipe.execute()
         with self._lock:
             for raw in batch:

@@ -110,3 +110,10 @@ def test_an_unnamed_system_among_several_is_refused(bmc_url: str, monkeypatch: p
 
     with pytest.raises(Refused, match="manages 2 systems"):
         RedfishBmc(bmc_url, "", "admin", "right").read_power()
+
+
+def test_a_chassis_of_the_emulator_tells_degrees_and_has_no_meter(bmc_url: str) -> None:
+    measured = RedfishBmc(bmc_url, SYSTEM, "admin", "right").read_sensors()
+
+    assert measured.power_watts is None
+    assert measured.temperatures_celsius == {"CPU Temp": 41.0, "Chassis Intake Temp": 25.0}

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import wait
 from typing import Any
 
 import pytest
 
-from hosts.drivers.base import Controller, PowerReading
+from hosts.drivers.base import Controller, PowerReading, SensorReading
 from hosts.errors import Unreachable
 from hosts.plane.power_watch import PowerWatch
 
@@ -20,6 +21,12 @@ class Machine:
         self.is_away = False
         self.let_go: threading.Event | None = None
         self.reads = 0
+        self.sensors = SensorReading()
+
+    def read_sensors(self) -> SensorReading:
+        if self.is_away:
+            raise Unreachable("The BMC cannot be reached.")
+        return self.sensors
 
     def read_power(self) -> PowerReading:
         self.reads += 1
@@ -37,7 +44,17 @@ class Bench:
         self.now = 1000.0
         self.asked = 0
         self.control_is_away = False
-        self.watch = PowerWatch("lab", self.controllers, self.open, self.told.append, lambda: self.now)
+        self.measured: list[dict[str, Any]] = []
+        self.watch = PowerWatch(
+            "lab", self.controllers, self.open, self.told.append, lambda: self.now, self.measured.append
+        )
+
+    def sense(self) -> None:
+        """A round, and another that takes what the first one asked for."""
+        self.watch.round()
+        self.watch.sense()
+        wait(self.watch._sensing.values(), 10)
+        self.watch.sense()
 
     def controllers(self) -> list[Controller]:
         self.asked += 1
@@ -95,3 +112,34 @@ def test_the_controllers_are_asked_for_once_a_minute_and_kept_while_the_control_
 
 def test_no_log_can_show_the_password():
     assert "secret-word" not in repr(Controller("alpha", "https://alpha", "", "admin", "secret-word"))
+
+
+def test_watts_and_degrees_are_told_where_a_controller_has_them(bench: Bench):
+    bench.machines["alpha"].sensors = SensorReading(210.0, {"Inlet": 22.5})
+    bench.machines["beta"].is_away = True
+
+    bench.sense()
+
+    assert bench.measured == [
+        {
+            "site": "lab",
+            "at": 1000.0,
+            "readings": {},
+            "sensors": {"alpha": {"power_watts": 210.0, "temperature_celsius": {"Inlet": 22.5}}},
+        }
+    ]
+
+
+def test_sensors_are_read_less_often_than_power_and_missing_ones_hardly_at_all(bench: Bench):
+    bench.machines["alpha"].sensors = SensorReading(210.0)
+    for _ in range(7):
+        bench.sense()
+        bench.now += 10
+    assert len(bench.measured) == 3
+
+    bench.machines["beta"].sensors = SensorReading(90.0)
+    bench.sense()
+    assert "beta" not in bench.measured[-1]["sensors"]
+    bench.now += 600
+    bench.sense()
+    assert bench.measured[-1]["sensors"].keys() == {"alpha", "beta"}
