@@ -2,6 +2,7 @@
 import "./elements/live-region.js";
 import "./elements/live-value.js";
 import "./elements/live-link.js";
+import "./elements/live-notes.js";
 import "./elements/load-chart.js";
 import "./elements/range-bar.js";
 import "./elements/rule-form.js";
