@@ -89,6 +89,7 @@ def metrics_spec(layout: Layout, which: str, port: int, password: str) -> PartSp
             f"-retentionPeriod={'30d' if which == 'raw' else '13'}",
             "-search.latencyOffset=0s",
             "-search.cacheTimestampOffset=1h",
+            "-dedup.minScrapeInterval=1ms",  # what a restarted collector sends twice counts once
             "-memory.allowedBytes=256MB",
         ),
         {"httpAuth_username": _METRICS_USER, "httpAuth_password": password},
