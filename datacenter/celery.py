@@ -44,6 +44,7 @@ app.conf.update(
         "sweep consoles": {"task": "workloads.consoles_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "evaluate alerts": {"task": "datacenter.alerts.evaluate", "schedule": 10.0, "options": {"expires": 10}},
         "send notices": {"task": "datacenter.alerts.send_due", "schedule": 5.0, "options": {"expires": 5}},
+        "forget alerts": {"task": "datacenter.alerts.forget", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
         "remember pools": {"task": "datacenter.alerts.pools", "schedule": 300.0, "options": {"expires": 300}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
         # seven minutes past: the hour's last five-minute aggregates are made by then

@@ -20,7 +20,7 @@ from datacenter.metrics.history import store_at
 from datacenter.metrics.inventory import inventory_samples
 from datacenter.metrics.store import MetricsStore
 from datacenter.models import Plan, PlanAction, Question
-from datacenter.services.alerting import alerts_evaluate
+from datacenter.services.alerting import alerts_evaluate, alerts_forget
 from datacenter.services.answering import question_answer, questions_unanswered
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
@@ -121,6 +121,11 @@ def send_due() -> None:
 @shared_task(name="datacenter.alerts.send")
 def send_notices(channel_id: str) -> None:
     channel_send(channel_id)
+
+
+@shared_task(name="datacenter.alerts.forget")
+def forget_alerts() -> None:
+    alerts_forget(database_now())
 
 
 @shared_task(name="datacenter.alerts.pools")

@@ -77,6 +77,5 @@ def _by_ids(rows: Any, ids: list[str]) -> list[Any]:
 def _reading(rule: AlertRule, measure: Measure, thing: Thing, value: float) -> Reading:
     assert rule.threshold is not None
     verdict = verdict_of(value, rule.comparison, rule.threshold, rule.margin_percent)
-    said = f"{measure.label} of {thing.name} is {amount_said(value, measure.unit)}"
-    limit = amount_said(rule.threshold, measure.unit)
-    return Reading(thing, verdict, f"{said}; the limit is {limit}.", value)
+    said = f"{thing.name}: {measure.label}: {amount_said(value, measure.unit)}."
+    return Reading(thing, verdict, f"{said} The limit is {amount_said(rule.threshold, measure.unit)}.", value)

@@ -55,13 +55,16 @@ def spoken(message: Message) -> Message:
 
 
 def target_check(host: str, field: str) -> None:
-    """Raises Invalid when the host is, or resolves to, an address that notices never go to.
+    """Raises Invalid when the host is an address that notices never go to, in whatever form it is written.
 
-    A name that does not resolve just now passes: each connection is checked again when it is made.
+    Names are not looked up here: a page waits for no name service. Each connection is checked when it is made.
     """
     reach: Reach = settings.NOTICE_TARGETS
+    host = host.strip("[]").lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
     try:
-        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return
     for _, _, _, _, address in found:

@@ -13,6 +13,7 @@ import logging
 import resource
 import smtplib
 import socket
+import ssl
 import sys
 from typing import Any
 
@@ -58,16 +59,13 @@ def watch() -> None:
     """Notes what the other side answers."""
     import requests
 
-    send, reply = requests.Session.send, smtplib.SMTP.getreply
+    send, reply, shake_hands = requests.Session.send, smtplib.SMTP.getreply, ssl.SSLSocket.do_handshake
 
     def noted_send(self: Any, request: Any, **options: Any) -> Any:
         options["allow_redirects"] = False
         self.trust_env = False  # a proxy of the environment would be asked for what is refused here
         try:
             response = send(self, request, **options)
-        except requests.exceptions.SSLError:
-            Seen.note("The certificate of the other side cannot be trusted.")
-            raise
         except requests.exceptions.ReadTimeout:
             Seen.note(f"It did not answer within {READ_S:.0f} s.")
             raise
@@ -83,6 +81,17 @@ def watch() -> None:
             Seen.note(f"The mail server answered with {code}.")
         return code, text
 
+    def noted_handshake(self: ssl.SSLSocket, *arguments: Any) -> None:
+        try:
+            shake_hands(self, *arguments)
+        except ssl.SSLCertVerificationError as error:
+            Seen.note(f"The certificate of the other side cannot be trusted: {error.verify_message}.")
+            raise
+        except ssl.SSLError:
+            Seen.note("The other side does not speak TLS as it was expected to.")
+            raise
+
+    ssl.SSLSocket.do_handshake = noted_handshake  # type: ignore[method-assign]
     requests.Session.send = noted_send  # type: ignore[method-assign]
     smtplib.SMTP.getreply = noted_reply  # type: ignore[method-assign]
 

@@ -59,20 +59,20 @@ _EVENTS = {
 
 
 def condition_said(rule: Watching) -> str:
-    """What the rule waits for, without a full stop: "Host: Memory in use above 3 GiB for 10 min"."""
+    """What the rule waits for, without a full stop: "Host: Memory in use: above 3 GiB for 10 min"."""
     lasting = f" for {duration_said(rule.for_s)}" if rule.for_s else ""
     if rule.kind == "event":
         limit = amount_said(rule.threshold or 0.0, unit_of(rule))
         if rule.event == "pool_nearly_full":
             return f"A pool is more than {limit} full{lasting}"
         if rule.event == "full_soon":
-            return f"A pool, a disk or a host's memory will be full within {limit}{lasting}"
+            return f"A forecast says{lasting} that a pool, a disk or a host's memory will be full within {limit}"
         return f"{_EVENTS.get(rule.event, rule.event)}{lasting}"
     measure = measures().get(rule.metric)
     if measure is None or rule.threshold is None:
         return f"{rule.metric}: no such metric is known any more"
     limit = amount_said(rule.threshold, measure.unit)
-    return f"{measure.thing.capitalize()}: {measure.label} {rule.comparison} {limit}{lasting}"
+    return f"{measure.thing.capitalize()}: {measure.label}: {rule.comparison} {limit}{lasting}"
 
 
 def ending_said(rule: Watching) -> str:

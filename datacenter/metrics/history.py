@@ -20,6 +20,7 @@ from datacenter.metrics.store import MetricsStore, Series, quoted
 from datacenter.metrics.topics import TOPICS, Row, ThingKind
 
 STORE_TIMEOUT_S = 3.0
+HOUR_S = 3600
 SITE_WINDOW_S = 30.0  # a host that is a little late must not make a dip in a sum over hosts
 # Sooner than this after the one before, a sample follows without a gap: one that is missing makes 10 s.
 GAP_S = 1.8 * SAMPLED_EVERY_S
@@ -156,9 +157,16 @@ def _over(row: Row, thing: Thing, span: Span, statistic: str) -> str:
 
 
 def _over_buckets(selector: str, span: Span, function: str) -> str:
-    """Over five-minute buckets, whose last version counts where one was made again."""
+    """Over five-minute buckets, whose last version counts where one was made again.
+
+    Over many of them both versions count: it makes no difference that is seen, and a store evaluates only so many steps
+    of a subquery (VictoriaMetrics: 100,000, which is less than a year).
+    """
     bucket = f"last_over_time({selector}[{BUCKET_S}s])"
-    return bucket if span.step_s <= BUCKET_S else f"{function}{bucket}[{span.step_s:g}s:{BUCKET_S}s])"
+    if span.step_s <= BUCKET_S:
+        return bucket
+    over = f"{bucket}[{span.step_s:g}s:{BUCKET_S}s]" if span.step_s <= HOUR_S else f"{selector}[{span.step_s:g}s]"
+    return f"{function}{over})"
 
 
 def _joined(row: Row, promql: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils import timezone
 
 from hosts.models import Host, Site
 from workloads.models import Workload
@@ -116,6 +118,13 @@ class Alert(models.Model):
             models.Index(fields=["state", "since"], name="alert_by_state"),
             models.Index(fields=["thing_id", "state"], name="alert_by_thing"),
         ]
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether an open alert has had no reading for minutes: how the thing stands nobody knows."""
+        is_open = self.state != self.State.RESOLVED
+        # a forecast is looked at every five minutes
+        return is_open and timezone.now() - self.last_seen_at > timedelta(minutes=7)
 
     def __str__(self) -> str:
         return f"{self.rule_name}: {self.thing_name}"

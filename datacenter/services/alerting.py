@@ -20,7 +20,7 @@ from datacenter.alerts.quiet import quieting
 from datacenter.alerts.reading import Key, Reading, Step, Thing, Verdict, next_step
 from datacenter.alerts.wording import sentence
 from datacenter.metrics.store import MetricsStore
-from datacenter.models import Alert, AlertNotice, AlertRule
+from datacenter.models import Alert, AlertNotice, AlertRule, Silence
 from datacenter.services.notices import notices_write
 from hosts.errors import DriverError, Rejected
 from hosts.operations.clock import database_now
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 ROUND_LIMIT_S = 8.0  # what is not looked at by then is first in the next round
 VALUE_EVERY = timedelta(seconds=30)  # how often the value of an open alert is written anew
 STORE = Thing("store", "metrics", "the metrics store")
+KEPT_FOR = timedelta(days=180)
 TOLD_IN = ("fired_at", "rule_name", "thing_name")
 OPEN = (Alert.State.PENDING, Alert.State.FIRING)
 
@@ -259,3 +260,13 @@ def _is_reminder_due(alert: Alert, now: datetime) -> bool:
     last = alert.reminded_at or alert.told_at
     hours = alert.rule.remind_hours if alert.rule else 0
     return bool(hours and last and alert.acknowledged_at is None and now - last >= timedelta(hours=hours))
+
+
+def alerts_forget(now: datetime) -> int:
+    """Removes alerts that were over half a year ago, with their notices, and silences as old; how many alerts."""
+    before = now - KEPT_FOR
+    Silence.objects.filter(until__lt=before).delete()
+    old = Alert.objects.filter(state=Alert.State.RESOLVED, resolved_at__lt=before)
+    count = old.count()
+    old.delete()
+    return count

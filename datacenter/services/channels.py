@@ -24,7 +24,7 @@ from hosts.services.doors import User, refuse_unless
 def channel_create(
     user: User, *, name: str, kind: str, fields: Mapping[str, str], is_enabled: bool = True
 ) -> NotificationChannel:
-    """A new channel; `fields` are those of its kind (alerts.addresses). May ask the name service."""
+    """A new channel; `fields` are those of its kind (alerts.addresses)."""
     refuse_unless(user, "administer")
     name = _name_checked(name, None)
     if kind not in NotificationChannel.Kind.values:

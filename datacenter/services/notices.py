@@ -26,6 +26,7 @@ from hosts.publish import publish_change
 log = logging.getLogger(__name__)
 
 GROUP_FOR = timedelta(seconds=12)  # what one rule finds within this time goes out as one message: longer than a round
+BRIEF = timedelta(minutes=1)
 CLAIM_LAPSES = timedelta(minutes=5)  # far longer than a message may take to be sent
 BACK_OFF_S = (15, 30, 60, 120, 300, 600)  # then ten minutes each time: an alarm of now waits for those before it
 ATTEMPTS_MOST = 24  # about three hours
@@ -63,10 +64,12 @@ def notices_write(alert: Alert, event: AlertNotice.Event, now: datetime) -> int:
 def _channels_told(alert: Alert, now: datetime) -> list[NotificationChannel]:
     """The channels to which it was said, or is being said, that the alert fires; to others its end is no news.
 
-    What was not tried yet is dropped: it ended before anybody was told.
+    What has just been written and not tried yet is dropped: it ended before anybody was told. What waits for longer,
+    behind a channel that fails, is told when that works again.
     """
     fired = alert.notices.filter(event=AlertNotice.Event.FIRED)
-    fired.filter(state=State.WAITING, attempts=0).update(state=State.DROPPED, failure="It ended before it was told.")
+    brief = fired.filter(state=State.WAITING, attempts=0, created_at__gt=now - BRIEF)
+    brief.update(state=State.DROPPED, failure="It ended before it was told.")
     told = fired.filter(state__in=[State.WAITING, State.SENDING, State.SENT]).values_list("channel_id", flat=True)
     return list(NotificationChannel.objects.filter(pk__in=told, is_enabled=True))
 

@@ -80,12 +80,13 @@ def seed(url: str, uuids: list[str], moments_ms: list[int]) -> None:
     httpx.post(f"{url}/api/v1/import", content=body, timeout=900).raise_for_status()
 
 
-def measured(store: Counted, now: datetime) -> tuple[float, int]:
-    store.queries, began, since = 0, time.monotonic(), None
+def measured(store: Counted, now: datetime) -> tuple[float, float, int]:
+    """Seconds, CPU seconds of this process, queries."""
+    store.queries, began, cpu_began, since = 0, time.monotonic(), time.process_time(), None
     while True:
         since = profiles_refresh(store, now, since)
         if since is None:
-            return time.monotonic() - began, store.queries
+            return time.monotonic() - began, time.process_time() - cpu_began, store.queries
 
 
 def main() -> None:
@@ -118,5 +119,6 @@ def main() -> None:
     print(f"   {DemandProfile.objects.count():,} rows of {size:,} bytes; peak memory {peak_mib:,.0f} MiB")
 
 
-def _row(what: str, seconds: float, queries: int) -> None:
-    print(f"   {what:30} {seconds:8.1f} s {queries:6,} queries {DemandProfile.objects.count():8,} rows")
+def _row(what: str, seconds: float, cpu_seconds: float, queries: int) -> None:
+    rows = DemandProfile.objects.count()
+    print(f"   {what:26} {seconds:8.1f} s ({cpu_seconds:.1f} s CPU) {queries:6,} queries {rows:8,} rows", flush=True)

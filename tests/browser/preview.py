@@ -282,7 +282,7 @@ def raise_alerts(lost: Any, busy: Any) -> None:
             "host",
             busy,
             "pending",
-            f"Memory in use, of what the host has of {busy.name} is 96.3 %; the limit is 95 %.",
+            f"{busy.name}: Memory in use, of what the host has: 96.3 %. The limit is 95 %.",
             {},
         ),
         (
@@ -298,7 +298,7 @@ def raise_alerts(lost: Any, busy: Any) -> None:
             "host",
             busy,
             "firing",
-            f"CPU in use, of what the host has of {busy.name} is 98.2 %; the limit is 95 %.",
+            f"{busy.name}: CPU in use, of what the host has: 98.2 %. The limit is 95 %.",
             {"silenced_by": "Silenced by operator until 2026-11-27 06:00 UTC: new disk"},
         ),
         (

@@ -226,6 +226,8 @@ def test_who_only_watches_sends_nothing_until_they_take_over(vm: str, page: Page
 
     page.locator(".xterm").click()
     page.keyboard.type("rm -rf /")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.xterm') === null"), "a watcher's Tab is not kept"
     page.get_by_role("button", name="Take over").click()
     expect(page.locator("[data-part=mode]")).to_have_text("you write")
     page.locator(".xterm").click()

@@ -147,7 +147,7 @@ def test_a_rule_is_made_changed_and_removed():
     rule = AlertRule.objects.get(name="Memory")
     assert (rule.threshold, rule.for_s, list(rule.channels.all())) == (95, 600, [channel])
     page = text(client, "/alert-rules/")
-    assert "Host: Memory in use, of what the host has above 95 % for 10 min" in page
+    assert "Host: Memory in use, of what the host has: above 95 % for 10 min" in page
     assert "over once it is below 90.2 %" in page
 
     alert = an_alert(host_make(), rule)

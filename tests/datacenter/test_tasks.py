@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.utils import timezone
 
 from datacenter import tasks
-from datacenter.models import Plan, PlanAction
+from datacenter.celery import app
+from datacenter.models import Alert, NotificationChannel, Plan, PlanAction
 from hosts.models import Operation
 from hosts.operations.signals import operation_finished
+from tests.datacenter.alerts.world import a_channel, a_rule
 from tests.datacenter.world import a_host, a_site, a_vm
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +76,32 @@ def test_the_sweep_advances_running_plans_and_asks_for_unplanned_ones_again(rung
     running.refresh_from_db()
     assert running.state == "done"  # it had nothing to do
     assert rung == []
+
+
+def test_each_channel_with_something_to_send_is_rung_once(rung):
+    failing, idle = a_channel(), a_channel()
+    NotificationChannel.objects.filter(pk=failing.pk).update(test_asked_at=timezone.now())
+
+    tasks.send_due()
+
+    assert rung == [("datacenter.alerts.send", [str(failing.pk)])]
+    assert idle.notices.count() == 0
+
+
+def test_every_task_of_the_schedule_is_known_and_those_of_alerts_have_a_queue_of_their_own():
+    app.loader.import_default_modules()
+    schedule = app.conf.beat_schedule.values()
+
+    assert [entry["task"] for entry in schedule if entry["task"] not in app.tasks] == []
+    alerts = [entry["task"] for entry in schedule if entry["task"].startswith("datacenter.alerts.")]
+    assert len(alerts) >= 3
+    assert {app.amqp.router.route({}, name)["queue"].name for name in alerts} == {"alerts"}
+
+
+def test_a_round_of_alerts_without_a_store_passes_and_says_that_it_is_blind(rung):
+    a_rule(metric="stowage_host_load_1m", threshold=9)
+
+    tasks.evaluate_alerts()
+    tasks.remember_pools()
+
+    assert Alert.objects.get().thing_kind == "store"

@@ -142,6 +142,7 @@ class TextConsole extends ConsoleFrame {
   }
 
   #isForTerminal(event) {
+    if (event.key === "Tab" && !this.#isWriter) return false; // nobody to send it to: it moves the focus
     if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
     if (event.code === "KeyC") this.#copy();
     else if (event.code === "KeyF") this.parts.find.focus();

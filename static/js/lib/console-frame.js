@@ -96,7 +96,11 @@ export class ConsoleFrame extends HTMLElement {
 
   async #full() {
     if (document.fullscreenElement) await document.exitFullscreen();
-    else await this.requestFullscreen().catch(() => this.notice("The browser does not allow full screen here."));
+    else {
+      await this.requestFullscreen().catch(() => this.notice("The browser does not allow full screen here."));
+      // Escape and Alt+Tab are the guest's then, and Escape held down leaves; where the browser has it, by HTTPS only
+      await navigator.keyboard?.lock?.().catch(() => {});
+    }
     this.screenFocus();
   }
 }

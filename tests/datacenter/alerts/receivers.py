@@ -27,6 +27,7 @@ class Got:
 class WebReceiver:
     """`answer` gives the status and headers of the next answer, `endless` answers without end."""
 
+    address: str = "127.0.0.1"
     port: int = 0
     got: list[Got] = field(default_factory=list)
     answer: Callable[[], tuple[int, dict[str, str]]] = lambda: (200, {})
@@ -34,12 +35,12 @@ class WebReceiver:
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
 
 @contextmanager
-def web_receiver() -> Iterator[WebReceiver]:
-    receiver = WebReceiver()
+def web_receiver(address: str = "127.0.0.1") -> Iterator[WebReceiver]:
+    receiver = WebReceiver(address)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -64,7 +65,7 @@ def web_receiver() -> Iterator[WebReceiver]:
         def handle_error(self, *_: Any) -> None:
             """Whoever was sent without end hangs up."""
 
-    server = Quiet(("127.0.0.1", 0), Handler)
+    server = Quiet((address, 0), Handler)
     receiver.port = server.server_address[1]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

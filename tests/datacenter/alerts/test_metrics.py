@@ -83,7 +83,7 @@ def test_a_ratio_is_given_in_percent(store: MetricsStore):
     (reading,) = metrics.look(a_rule(metric="stowage_host_memory_used_ratio", threshold=95), store, [], at)
 
     assert reading.value == pytest.approx(97)
-    assert reading.sentence == f"Memory in use, of what the host has of {host.name} is 97 %; the limit is 95 %."
+    assert reading.sentence == f"{host.name}: Memory in use, of what the host has: 97 %. The limit is 95 %."
 
 
 def test_a_counter_is_watched_by_its_rate_and_begins_anew_without_alarm(store: MetricsStore):

@@ -128,3 +128,10 @@ def test_no_log_names_the_address(web: WebReceiver, caplog: pytest.LogCaptureFix
     post("webhook", url_of("webhook", url=f"http://{web.host}/canary-path", token="canary-token"), MESSAGE)
 
     assert "canary" not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "ntfy"])
+def test_a_receiver_that_speaks_no_tls_is_told_apart_from_one_that_is_away(web: WebReceiver, kind: str):
+    failure = post(kind, url_of(kind, url=f"https://{web.host}", topic="x"), MESSAGE)
+
+    assert failure == "The other side does not speak TLS as it was expected to."

@@ -196,3 +196,12 @@ def test_a_long_range_shows_counters_by_their_growth(store: MetricsStore):
     found = line(read(store, "disk", workload("grown"), length_s=7 * 86400), "read")
 
     assert (found.low, set(found.values), set(found.p95), set(found.high)) == ([], {2.0}, {3.0}, {4.0})
+
+
+@pytest.mark.parametrize("days", [1, 7, 30, 90, 366, 400])
+def test_every_length_up_to_the_longest_is_answered(store: MetricsStore, days: int):
+    write(store, f"year-{days}", CPU, {3600.0 * number: 2.0 for number in range(24 * days)}, aggregate="avg")
+
+    found = read(store, "cpu", workload(f"year-{days}"), length_s=days * 86400)
+
+    assert {value for value in line(found, "CPU in use").values if value is not None} == {2.0}

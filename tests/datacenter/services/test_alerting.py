@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from datacenter.metrics.store import MetricsStore
 from datacenter.models import Alert, AlertNotice, AlertRule, Silence
-from datacenter.services.alerting import alerts_evaluate
+from datacenter.services.alerting import alerts_evaluate, alerts_forget
 from hosts.models import Host, Lease, Operation, PoolMount
 from tests.datacenter.alerts.world import (
     LIMIT_S,
@@ -447,7 +447,33 @@ def test_what_ends_before_anybody_was_told_is_told_to_nobody():
     a_round()
 
     find(host)
-    a_round(after_s=30)
-    a_round(after_s=60)
+    a_round(after_s=20)
+    a_round(after_s=45)
 
     assert list(AlertNotice.objects.values_list("event", "state")) == [("fired", "dropped")]
+
+
+def test_what_waits_behind_a_channel_that_fails_is_told_with_its_end():
+    a_rule("host_lost", channels=[a_channel()])
+    (host,) = lost_hosts("alpha")
+    a_round()
+
+    find(host)
+    a_round(after_s=300)
+    a_round(after_s=330)
+
+    assert sorted(AlertNotice.objects.values_list("event", "state")) == [("fired", "waiting"), ("resolved", "waiting")]
+
+
+def test_alerts_are_forgotten_half_a_year_after_their_end_and_never_before():
+    a_rule("host_lost")
+    lost_hosts("old", "young", "open")
+    a_round()
+    now = timezone.now()
+    for name, days in (("old", 181), ("young", 179)):
+        Alert.objects.filter(thing_name=name).update(state="resolved", resolved_at=now - timedelta(days=days))
+    Alert.objects.filter(thing_name="open").update(since=now - timedelta(days=400))
+
+    assert alerts_forget(now) == 1
+
+    assert set(Alert.objects.values_list("thing_name", flat=True)) == {"young", "open"}

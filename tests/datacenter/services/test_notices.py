@@ -220,3 +220,18 @@ def test_the_notice_of_a_worker_that_died_goes_out_after_its_claim_has_lapsed():
     late = due + CLAIM_LAPSES + timedelta(seconds=1)
     assert channels_due(late) == [channel.pk]
     assert channel_send(channel.pk, Post(), late) == 1
+
+
+def test_a_test_goes_out_once_also_to_a_channel_that_is_switched_off():
+    channel = a_channel("Night shift", is_enabled=False)
+    NotificationChannel.objects.update(test_asked_at=NOW, test_asked_by_name="admin")
+    post = Post("It answered with status 403.")
+    assert channels_due(NOW) == [channel.pk]
+
+    channel_send(channel.pk, post, NOW)
+    channel_send(channel.pk, post, NOW)
+
+    assert post.titles == ["Stowage: test"]
+    assert "admin" in post.sent[0].body and "Night shift" in post.sent[0].body
+    channel.refresh_from_db()
+    assert (channel.health, channel.failure) == ("failing", post.failure)

@@ -195,7 +195,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench_open(folder: Path, **config: Any) -> AsyncIterator[Bench]:
+async def bench_open(folder: Path, key: str = KEY, **config: Any) -> AsyncIterator[Bench]:
     screen, line = RfbServer(folder / "vnc.sock"), EchoLine(folder / "serial.sock", folder / "serial.log")
     engine = FakeEngine(folder / "docker.sock")
     for peer in (screen, line, engine):
@@ -205,11 +205,11 @@ async def bench_open(folder: Path, **config: Any) -> AsyncIterator[Bench]:
     settings = PlaneConfig(name="alpha", state_dir=str(folder), docker_url=f"unix://{engine.path}", **config)
     certificate = certificate_ensure(folder, "alpha")
     gateway = Gateway(
-        settings, server_context(certificate), lambda: KEY, time.time, Drivers(settings, {"consoles": consoles})
+        settings, server_context(certificate), lambda: key, time.time, Drivers(settings, {"consoles": consoles})
     )
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(gateway.serve(listener))
-    place = GatewayPlace("alpha", "127.0.0.1", listener.getsockname()[1], fingerprint(certificate), KEY)
+    place = GatewayPlace("alpha", "127.0.0.1", listener.getsockname()[1], fingerprint(certificate), key)
     try:
         yield Bench(gateway, place, screen, line, engine, consoles)
     finally:
