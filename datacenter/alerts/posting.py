@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from django.conf import settings
 
@@ -16,6 +17,7 @@ from datacenter.alerts.message import Message
 from hosts.errors import Invalid
 
 SEND_LIMIT_S = 30.0
+SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 SENDER = (sys.executable, "-m", "datacenter.alerts.sender")
 
 
@@ -30,10 +32,9 @@ def post(kind: str, address: str, message: Message) -> str:
         "reach": settings.NOTICE_TARGETS,
         "message": (spoken(message) if kind == "slack" else message).to_data(),
     }
-    environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PYTHONPATH": str(settings.BASE_DIR)}
     try:
         done = subprocess.run(
-            SENDER, input=json.dumps(told), capture_output=True, text=True, timeout=SEND_LIMIT_S, env=environment
+            SENDER, input=json.dumps(told), capture_output=True, text=True, timeout=SEND_LIMIT_S, env=_environment()
         )
         failure = json.loads(done.stdout)["failure"]
     except subprocess.TimeoutExpired:
@@ -41,6 +42,13 @@ def post(kind: str, address: str, message: Message) -> str:
     except (ValueError, KeyError, TypeError):
         return "The process that sends ended without an answer; the other side may have answered without end."
     return str(failure)[:300]
+
+
+def _environment() -> dict[str, str]:
+    """As little as it needs; no proxy among it. This machine's certificate authorities count, an own one among them."""
+    authorities = os.environ.get("SSL_CERT_FILE") or SYSTEM_AUTHORITIES
+    trusted = {"SSL_CERT_FILE": authorities, "REQUESTS_CA_BUNDLE": authorities} if Path(authorities).exists() else {}
+    return {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PYTHONPATH": str(settings.BASE_DIR), **trusted}
 
 
 def spoken(message: Message) -> Message:

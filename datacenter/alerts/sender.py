@@ -63,7 +63,6 @@ def watch() -> None:
 
     def noted_send(self: Any, request: Any, **options: Any) -> Any:
         options["allow_redirects"] = False
-        self.trust_env = False  # a proxy of the environment would be asked for what is refused here
         try:
             response = send(self, request, **options)
         except requests.exceptions.ReadTimeout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ class WebReceiver:
 
 
 @contextmanager
-def web_receiver(address: str = "127.0.0.1") -> Iterator[WebReceiver]:
+def web_receiver(address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[WebReceiver]:
+    """With `tls` it speaks HTTPS."""
     receiver = WebReceiver(address)
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,6 +69,8 @@ def web_receiver(address: str = "127.0.0.1") -> Iterator[WebReceiver]:
 
     server = Quiet((address, 0), Handler)
     receiver.port = server.server_address[1]
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield receiver

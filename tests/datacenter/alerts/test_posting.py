@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import ssl
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +15,7 @@ import pytest
 from datacenter.alerts.addresses import address_of
 from datacenter.alerts.message import Message
 from datacenter.alerts.posting import post
-from tests.datacenter.alerts.receivers import MailSink, WebReceiver
+from tests.datacenter.alerts.receivers import MailSink, WebReceiver, web_receiver
 
 MESSAGE = Message("[critical] Host lost: alpha", "lab: alpha does not answer.", "failure", "max", {"event": "fired"})
 
@@ -135,3 +139,46 @@ def test_a_receiver_that_speaks_no_tls_is_told_apart_from_one_that_is_away(web: 
     failure = post(kind, url_of(kind, url=f"https://{web.host}", topic="x"), MESSAGE)
 
     assert failure == "The other side does not speak TLS as it was expected to."
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that this machine gave itself, with its key in the same file."""
+    file = tmp_path_factory.mktemp("tls") / "own.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(file)]
+    done = subprocess.run([*made, "-out", "-", *subject], capture_output=True, text=True, check=True)
+    with file.open("a") as opened:
+        opened.write(done.stdout)
+    return file
+
+
+@pytest.fixture
+def secure_web(certificate: Path) -> Iterator[WebReceiver]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with web_receiver(tls=context) as receiver:
+        yield receiver
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_nothing(secure_web: WebReceiver):
+    failure = post("webhook", url_of("webhook", url=f"https://{secure_web.host}/x"), MESSAGE)
+
+    assert failure.startswith("The certificate of the other side cannot be trusted")
+    assert secure_web.got == []
+
+
+def test_an_authority_of_the_house_is_trusted_where_this_machine_trusts_it(
+    secure_web: WebReceiver, certificate: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    assert post("webhook", url_of("webhook", url=f"https://{secure_web.host}/x"), MESSAGE) == ""
+    assert len(secure_web.got) == 1
+
+
+def test_a_proxy_of_the_environment_is_not_asked(web: WebReceiver, monkeypatch: pytest.MonkeyPatch):
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert post("webhook", url_of("webhook", url=f"http://{web.host}/x"), MESSAGE) == ""
