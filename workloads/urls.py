@@ -46,6 +46,7 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/keep-apart/", workloads.workload_keep_apart, name="workload-keep-apart"),
     path("workloads/<uuid:uuid>/console/<watched_console:kind>/", consoles.workload_console, name="workload-console"),
     path("workloads/<uuid:uuid>/console/<operated_console:kind>/", consoles.workload_program, name="workload-program"),
+    path("consoles/<uuid:uuid>/end/", consoles.console_end, name="console-end"),
     path("console-logs/<uuid:uuid>/remove/", consoles.console_log_remove, name="console-log-remove"),
     path("images/", creation.image_list, name="images"),
     path("images/new/", creation.image_new, name="image-new"),

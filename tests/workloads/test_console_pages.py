@@ -8,7 +8,7 @@ from django.utils import timezone
 from hosts.models import Host
 from tests import factories
 from tests.actors import client_of
-from workloads.models import ConsoleLog, Workload
+from workloads.models import Console, ConsoleLog, Workload
 from workloads.services.console_logs import log_path
 
 
@@ -116,3 +116,28 @@ def test_logs_of_a_serial_line_are_listed_for_operators_and_removed_by_them(vm: 
 
     assert not ConsoleLog.objects.exists()
     assert not path.exists()
+
+
+@pytest.fixture
+def opened(vm: Workload) -> Console:
+    now = timezone.now()
+    times = {"issued_at": now, "used_at": now, "seen_at": now}
+    return Console.objects.create(
+        user=factories.user_make("operator"), kind="vnc", thing_id=vm.pk, thing_name=vm.name, **times
+    )
+
+
+def test_who_has_a_console_open_is_shown_to_operators(vm: Workload, opened: Console):
+    assert "Consoles open now" in page_of("operator", f"/workloads/{vm.pk}/")
+    assert "Consoles open now" not in page_of("viewer", f"/workloads/{vm.pk}/")
+
+
+def test_administrators_end_somebodys_console(vm: Workload, opened: Console):
+    assert "End it" not in page_of("operator", f"/workloads/{vm.pk}/")
+    assert "End it" in page_of("administrator", f"/workloads/{vm.pk}/")
+
+    client_of("administrator").post(f"/consoles/{opened.pk}/end/")
+
+    opened.refresh_from_db()
+    assert opened.ended_at is not None
+    assert "Consoles open now" not in page_of("operator", f"/workloads/{vm.pk}/")

@@ -13,7 +13,8 @@ from django.urls import reverse
 from hosts.access import may
 from hosts.buttons import Link
 from hosts.doors import action, done_or_said, page
-from workloads.models import ConsoleLog, Workload
+from workloads import services
+from workloads.models import Console, ConsoleLog, Workload
 from workloads.services import console_logs
 from workloads.states import why_not
 
@@ -81,6 +82,15 @@ def _console(request: HttpRequest, uuid: UUID, console: ConsolePage, *, is_view_
         "others": [link for link in console_links(request, workload) if link.key != f"console-{console.kind}"],
     }
     return render(request, "workloads/console.html", context)
+
+
+@action("administer")
+def console_end(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Ends somebody's console."""
+    console = get_object_or_404(Console.objects.select_related("user"), pk=uuid)
+    success = f"The console of {console.user.get_username()} was ended."
+    done_or_said(request, lambda: services.console_end(request.user, console), success)
+    return redirect("host" if console.kind == Console.Kind.SHELL else "workload", uuid=console.thing_id)
 
 
 @action("operate")

@@ -27,7 +27,7 @@ from workloads.views.consoles import console_links
 from workloads.views.targets import move_targets
 
 PAGE_ROWS = 50
-LOGS_SHOWN = 20
+LOGS_SHOWN = OPEN_SHOWN = 20
 NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 BUTTONS = ("start", "stop", "force_stop", "delete")
 
@@ -79,6 +79,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "operations": operations_of(workload.pk),
         "buttons": _buttons(workload, reason),
         "consoles": console_links(request, workload),
+        "consoles_open": list(queries.consoles_open(workload.pk)[:OPEN_SHOWN]) if is_operator else [],
+        "may_administer": may(request.user, "administer", workload),
         "console_logs": list(queries.console_logs(workload.pk)[:LOGS_SHOWN]) if is_operator else [],
         "move_why_not": reason("move"),
         "targets": move_targets(workload),
