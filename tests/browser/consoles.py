@@ -58,8 +58,14 @@ def bright_pixels(page: Page) -> int:
     return int(page.evaluate(_BRIGHT))
 
 
-def eventually(what: str, is_so: Callable[[], Any], limit_s: float = OPEN_MS / 1000) -> None:
+def eventually(
+    what: str, is_so: Callable[[], Any], limit_s: float = OPEN_MS / 1000, *, page: Page | None = None
+) -> None:
+    """Give `page` where its messages are awaited: Playwright hands them out only while it is waited in."""
     until = time.monotonic() + limit_s
     while not is_so():
         assert time.monotonic() < until, f"{what}: not within {limit_s:.0f} s"
-        time.sleep(0.2)
+        if page is None:
+            time.sleep(0.2)
+        else:
+            page.wait_for_timeout(100)

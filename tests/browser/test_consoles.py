@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
 
 from tests.browser.consoles import (
     BOOT_MS,
@@ -37,6 +37,8 @@ HOST, OTHER = "lab-a1", "lab-b1"
 CONTAINER = "proxy-1"
 FOLLOW_MS = 60_000
 SUPERVISOR_MS = 60_000  # it starts a part again that was killed
+SILENCE_MS = 30_000  # after 27 s without a word a page gives its line up
+LOST = 4000  # no code that the server knows
 IDLE_S = 3.0  # a proxy that closes what is silent for so long
 REPLIES = re.compile(rb"\x1b\[\d+;\d+R|\x1b\[[?>]?[\d;]*c")
 
@@ -216,7 +218,7 @@ def test_what_a_guest_writes_sets_nothing_and_old_questions_are_not_answered(vm:
     assert colour == "rgb(255, 120, 0)"
     page.locator(".xterm").click()
     page.keyboard.type("x")
-    eventually("what is typed is sent", lambda: console.typed == b"x")
+    eventually("what is typed is sent", lambda: console.typed == b"x", page=page)
 
 
 def test_who_only_watches_sends_nothing_until_they_take_over(vm: str, page: Page):
@@ -233,7 +235,7 @@ def test_who_only_watches_sends_nothing_until_they_take_over(vm: str, page: Page
     page.locator(".xterm").click()
     page.keyboard.type("y")
 
-    eventually("what is typed is sent", lambda: console.typed == b"y")
+    eventually("what is typed is sent", lambda: console.typed == b"y", page=page)
     assert {"write": "take"} in console.said
 
 
@@ -244,7 +246,7 @@ def test_all_keys_go_to_the_guest_but_the_one_that_leaves(vm: str, page: Page):
     page.wait_for_timeout(300)
 
     page.keyboard.press("Tab")
-    eventually("Tab is sent", lambda: console.typed == b"\t")
+    eventually("Tab is sent", lambda: console.typed == b"\t", page=page)
     page.keyboard.press("Control+Alt+KeyG")
 
     assert page.evaluate("document.activeElement.closest('[role=toolbar]') !== null")
@@ -253,18 +255,59 @@ def test_all_keys_go_to_the_guest_but_the_one_that_leaves(vm: str, page: Page):
     assert console.typed == b"\t"
 
 
-class PlayedConsole:
-    """Plays the server of one serial line for a page. What the page sent is in `typed` and `said`."""
+def test_a_line_that_died_without_a_word_is_opened_anew(vm: str, page: Page):
+    """A cut network closes no socket; the page's other line to the server is silent then, too."""
+    page.clock.install()
+    page.route_web_socket(re.compile("/ws/live/"), lambda socket: None)  # says nothing, ever
+    console = PlayedConsole(page)
+    open_console(page, vm, "serial")
+    asked = console.tickets
 
-    def __init__(self, page: Page, writer: bool = True, writer_name: str = "") -> None:
+    page.clock.fast_forward(SILENCE_MS)
+
+    eventually("another ticket", lambda: console.tickets > asked, page=page)
+    is_connected(page)
+
+
+def test_a_shell_whose_line_is_lost_is_not_begun_anew_unasked(person: ApiPerson, page: Page):
+    """Half a command must not be typed into another shell."""
+    container = person.workload(CONTAINER)
+    assert container is not None
+    console = PlayedConsole(page, kind="exec")
+    open_console(page, container["uuid"], "exec")
+
+    console.cut()
+
+    expect(page.locator("[data-part=sentence]")).to_have_text("The connection was lost, and what ran in it has ended.")
+    page.wait_for_timeout(2_000)
+    assert console.tickets == 1
+    page.get_by_role("button", name="Open it again").click()
+    is_connected(page)
+
+
+class PlayedConsole:
+    """Plays the server of one console for a page. What the page sent is in `typed` and `said`."""
+
+    def __init__(self, page: Page, writer: bool = True, writer_name: str = "", kind: str = "serial") -> None:
         self.typed = b""
         self.said: list[Any] = []
-        self._first = {"is_writer": writer, "writer_name": writer_name}
-        ticket = '{"ticket": "played", "expires_s": 30}'
-        page.route("**/api/consoles/tickets", lambda route: route.fulfill(status=201, body=ticket))
+        self.tickets = 0
+        self._first = {"kind": kind, "is_writer": writer, "writer_name": writer_name}
+        self._socket: WebSocketRoute | None = None
+        page.route("**/api/consoles/tickets", self._give)
         page.route_web_socket(re.compile("/live/console/"), self._play)
 
+    def cut(self) -> None:
+        """The line is lost, without a reason."""
+        assert self._socket is not None
+        self._socket.close(code=LOST)
+
+    def _give(self, route: Route) -> None:
+        self.tickets += 1
+        route.fulfill(status=201, body='{"ticket": "played", "expires_s": 30}')
+
     def _play(self, socket: WebSocketRoute) -> None:
+        self._socket = socket
         socket.on_message(lambda message: self._hear(socket, message))
 
     def _hear(self, socket: WebSocketRoute, message: str | bytes) -> None:
@@ -274,7 +317,7 @@ class PlayedConsole:
         said = json.loads(message)
         self.said.append(said)
         if said == {"ticket": "played"}:
-            opened = {"kind": "serial", "name": "web-1", "host": "node-1", "viewers": 2, "is_followed": True}
+            opened = {"name": "web-1", "host": "node-1", "viewers": 2, "is_followed": True}
             socket.send(json.dumps({"opened": opened | self._first}))
             socket.send(REPLAY)
         elif "write" in said:
