@@ -28,6 +28,7 @@ class LoadChart extends HTMLElement {
   #clock = null;
   #sizes = null;
   #watched = new Set();
+  #hasShown = false;
 
   connectedCallback() {
     this.#range = this.hasAttribute("shared") ? pageRange : new Range();
@@ -163,6 +164,7 @@ class LoadChart extends HTMLElement {
     const note = document.createElement("p");
     note.className = "chart-note";
     note.textContent = sentence;
+    note.addEventListener("dblclick", () => this.#range.back());
     this.replaceChildren(note);
     this.setAttribute("aria-label", `${this.getAttribute("label")}: ${sentence}`);
     this.#hide(isEmpty);
@@ -170,7 +172,9 @@ class LoadChart extends HTMLElement {
 
   #hide(isEmpty) {
     const section = this.closest("section");
-    if (section && this.hasAttribute("hide-empty")) section.hidden = isEmpty;
+    // one that was there stays: a chart that vanishes by zooming cannot be zoomed out of
+    this.#hasShown ||= !isEmpty;
+    if (section && this.hasAttribute("hide-empty")) section.hidden = isEmpty && !this.#hasShown;
   }
 
   #name() {
