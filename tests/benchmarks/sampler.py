@@ -39,7 +39,9 @@ def main() -> None:
     lab = lab_start(folder / "lab", "--hosts", "1", "--no-seed")
     try:
         _fill(lab)
-        report(_measured(lab))
+        measured = _measured(lab)
+        assert (measured["vms"], measured["containers"]) == (VMS, CONTAINERS), measured
+        report(measured)
     finally:
         lab.stop()
         lab_clean(folder / "lab")
