@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 UNSENT_MOST = 1_500_000  # samples, about 200 MB
 BODY_BYTES = 8 * 1024 * 1024
 PAUSE_S = 1.0
+GATHER_S = 0.25  # a request for each message would cost more than what it carries
 
 Position = Mapping[str, str]
 
@@ -107,7 +108,8 @@ class Storing:
     def run(self, stop: threading.Event) -> None:
         """Writes until `stop`, then once more."""
         while not stop.is_set():
-            self._news.wait(0.5)
+            if self._news.wait(0.5):
+                stop.wait(GATHER_S)
             self._news.clear()
             if not self.flush():
                 stop.wait(PAUSE_S)

@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from datacenter.metrics.aggregates import aggregate
 from datacenter.metrics.series import Place, sample_read
 from datacenter.metrics.store import MetricsStore
 from datacenter.metrics.stream import HANDLED, POSITION_KEY
@@ -96,6 +97,9 @@ def _held(parts: Parts, hosts: list[list[Any]]) -> None:
         caught_up_s = time.monotonic() - ended
         used = {name: (cpu_s(pid) - before[name]) / (ended - began) for name, pid in pids.items()}
         memory = {name: memory_mib(pid) for name, pid in pids.items()}
+        store, cpu, at = MetricsStore(parts.metrics_url, 60.0), time.process_time(), time.monotonic()
+        aggregates = aggregate(store, store, time.time(), time.time())
+        bucket = f"{aggregates:,} points in {time.monotonic() - at:.1f} s, {time.process_time() - cpu:.1f} s of CPU"
     rate = sent["samples"] / sent["seconds"]
     verdict = "met" if rate >= GOAL and caught_up_s < INTERVAL_S else "NOT met"
     print(
@@ -107,6 +111,7 @@ def _held(parts: Parts, hosts: list[list[Any]]) -> None:
     print(f"  the planes were late by  {sent['late_s']:12.2f} s at most; a sample is {size:.1f} bytes on the way")
     for name, share in used.items():
         print(f"  {name:24} {share:12.1%} of a core, {memory[name]:.0f} MiB")
+    print(f"  aggregates of 5 minutes  {bucket}")
 
 
 def _worked_off(parts: Parts, hosts: list[list[Any]]) -> None:

@@ -405,6 +405,7 @@ def move_figures(should_stop: threading.Event) -> None:
                 "cpu_capacity_cores": host.cpu_cores,
                 "memory_used_mib": 400 + sum(row.memory_mib for row in rows) * 0.7,
                 "memory_capacity_mib": host.memory_mib,
+                "stale": ["The container engine has not answered for 7 seconds."] if number == 1 else [],
             }
             for row in rows.filter(state="running"):
                 values[f"workload:{row.pk}"] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import queue
+import sys
 import threading
 import time
 import uuid
@@ -205,3 +206,30 @@ def test_an_engine_is_observed_counted_and_watched(driver_lab: DriverLab, contai
     assert used.cpu_seconds_total > 0
     assert container.uuid not in [w.uuid for w in host.list_containers()]
     host.close()
+
+
+COUNT_BOTH_WAYS = """
+import json
+from dataclasses import asdict
+from hosts.drivers.docker_host import DockerHost
+from hosts.plane.container_files import ContainerFiles
+engine = DockerHost("unix:///run/docker.sock")
+by_files, unplaced = ContainerFiles().counters(engine.list_containers())
+by_engine = engine.container_counters()
+print(json.dumps([[asdict(one) for one in by_files], [asdict(one) for one in by_engine], len(unplaced)]))
+"""
+
+
+def test_a_container_counted_by_its_files_used_what_its_engine_says(
+    driver_lab: DriverLab, container: TrialContainer
+) -> None:
+    counted = json.loads(driver_lab.inside(0, sys.executable, "-c", COUNT_BOTH_WAYS))
+    by_files, by_engine = ({one["uuid"]: one for one in way}[container.uuid] for way in counted[:2])
+
+    assert counted[2] == 0
+    assert by_files["cpu_seconds_total"] == pytest.approx(by_engine["cpu_seconds_total"], rel=0.5)
+    assert by_files["memory_used_mib"] == pytest.approx(by_engine["memory_used_mib"], abs=4)
+    assert by_files["network_received_bytes_total"] <= by_engine["network_received_bytes_total"]
+    assert by_files["network_received_bytes_total"] > 0
+    assert by_files["processes"] > 0 and by_engine["processes"] > 0
+    assert (by_files["cpu_allotted_cores"], by_files["memory_allotted_mib"]) == (0.5, 64)
