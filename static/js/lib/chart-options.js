@@ -71,7 +71,8 @@ function mainOf(line, colour) {
 
 function extraOf(name, colour, isAlone) {
   const isSeen = name === "p95" && isAlone;
-  return { class: "chart-extra", stroke: isSeen ? colour : "transparent", dash: [2, 3], width: 1, points: { show: false } };
+  // what is not drawn must not stretch the axis
+  return { class: "chart-extra", auto: isAlone, stroke: isSeen ? colour : "transparent", dash: [2, 3], width: 1, points: { show: false } };
 }
 
 function said(line, value, index) {
