@@ -39,7 +39,7 @@ LAB_PACKAGES = (
     "xz-utils",
     "e2fsprogs",
 )
-TEST_PACKAGES = ("chromium", "nginx-light", "caddy")
+TEST_PACKAGES = ("chromium", "nginx-light", "caddy", "websockify")
 # Only for the guest of `make test-v2`.
 GUEST_PACKAGES = ("mmdebstrap", "e2fsprogs")
 # Commands that a machine may have from elsewhere: the package counts as there when the command is.
