@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import socket
+import ssl
 import struct
 import time
 from typing import Any
@@ -17,9 +18,13 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 class Viewer:
     """One websocket. Source: RFC 6455; the mask is of zeros, which leaves the bytes as they are."""
 
-    def __init__(self, port: int, path: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, port: int, path: str, headers: dict[str, str] | None = None, tls: bool = False) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.socket = context.wrap_socket(self.socket)
         key = base64.b64encode(os.urandom(16)).decode()
         words = {
             "Host": f"localhost:{port}",

@@ -6,6 +6,7 @@ Goals (issue 5): as many bytes of a screen per second as Debian's websockify, at
 update, at most 16 MiB more memory for a browser that stops reading; a console closes within a second. The screen's
 source is QEMU first; then a server that only sends, in QEMU's place, so that what is measured is the way alone.
 websockify joins browser and socket on one machine, in plain text; ours goes through two processes and TLS in between.
+It is measured with TLS to its viewer too: that is what a browser on another machine would need.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from xml.etree import ElementTree
 
 from hosts.lab.enter import enter_command
 from hosts.lab.host_files import host_environment
+from hosts.plane.gateway.certificate import certificate_ensure
 from tests.benchmarks.console_viewer import Screen, Viewer
 from tests.lab.api_person import ApiPerson
 from tests.lab.console_person import ConsoleSocket, Login
@@ -111,6 +113,10 @@ class Bench:
     def gateway(self) -> int:
         return self.process(rf"hosts\.plane\.hostd --config {self.stack.data_dir}/lab/hosts/{HOST}/.*--lane consoles")
 
+    @property
+    def certificate(self) -> Path:
+        return certificate_ensure(self.stack.data_dir / "bench", "websockify")
+
     def vnc_socket(self) -> Path:
         """QEMU's VNC socket, by the path that is seen from outside of the lab host."""
         xml = ElementTree.fromstring(self.stack.inside(HOST, "virsh", "dumpxml", SUBJECT))
@@ -128,8 +134,8 @@ class Bench:
         return viewer
 
     @staticmethod
-    def websockify() -> Viewer:
-        return Viewer(WEBSOCKIFY_PORT, "/websockify", {"Sec-WebSocket-Protocol": "binary"})
+    def websockify(tls: bool = False) -> Viewer:
+        return Viewer(WEBSOCKIFY_PORT, "/websockify", {"Sec-WebSocket-Protocol": "binary"}, tls)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -172,13 +178,15 @@ class Runs:
 
 
 def screens(bench: Bench, source: str) -> None:
-    ours, theirs = Runs(), Runs()
-    with websockify(bench.vnc_socket()) as parent:
+    ours, theirs, by_tls = Runs(), Runs(), Runs()
+    with websockify(bench.vnc_socket(), bench.certificate) as parent:
         for _ in range(ROUNDS):
             once(bench.ours(), ours, lambda: [bench.web, bench.gateway])
             once(bench.websockify(), theirs, lambda: children_of(parent))
+            once(bench.websockify(tls=True), by_tls, lambda: children_of(parent))
     ours.row(f"{source}: ours")
     theirs.row(f"{source}: websockify")
+    by_tls.row(f"{source}: websockify, TLS")
     ratio, added = median(ours.rates) / median(theirs.rates), median(ours.trips) - median(theirs.trips)
     print(f"  {source + ': ratio and added':32}{ratio:8.2f}{added:13.3f}   (goal >= 1.0, <= 1 ms)")
 
@@ -194,9 +202,9 @@ def children_of(pid: int) -> list[int]:
 
 
 @contextmanager
-def websockify(target: Path) -> Iterator[int]:
-    """Debian's, on this machine; it makes a process for each viewer."""
-    words = ["websockify", f"127.0.0.1:{WEBSOCKIFY_PORT}", "--unix-target", str(target)]
+def websockify(target: Path, certificate: Path) -> Iterator[int]:
+    """Debian's, on this machine, with and without TLS on one port; it makes a process for each viewer."""
+    words = ["websockify", f"127.0.0.1:{WEBSOCKIFY_PORT}", "--unix-target", str(target), "--cert", str(certificate)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
