@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -446,8 +447,8 @@ async def test_an_administrators_shell_and_its_jobs_end_with_the_viewer(tmp_path
         shell = Frames(await bench.open("shell", thing=BOX, columns=77, rows=22))
         shell.link.send(b"stty size; sleep 7377 & echo pid=$!.\n")
         await shell.says(b"22 77")
-        await shell.until(lambda me: b"pid=" in me.said and b"." in me.said.rpartition(b"pid=")[2])
-        pid = int(shell.said.rpartition(b"pid=")[2].partition(b".")[0])
+        await shell.until(lambda me: re.search(rb"pid=(\d+)\.", me.said))
+        pid = int(re.findall(rb"pid=(\d+)\.", shell.said)[-1])
         shell.link.close()
 
         async with asyncio.timeout(10):
