@@ -12,9 +12,16 @@ import socket
 import struct
 import sys
 import threading
+from contextlib import suppress
 
 
 def serve(connection: socket.socket, width: int, height: int, picture: bytes) -> None:
+    """Until the viewer leaves."""
+    with suppress(OSError):
+        talk(connection, width, height, picture)
+
+
+def talk(connection: socket.socket, width: int, height: int, picture: bytes) -> None:
     stream = connection.makefile("rb")
     connection.sendall(b"RFB 003.008\n")
     stream.read(12)
