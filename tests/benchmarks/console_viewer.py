@@ -38,7 +38,9 @@ class Viewer:
         self.socket.sendall("\r\n".join(lines).encode())
         answer = b""
         while b"\r\n\r\n" not in answer:
-            answer += self.socket.recv(4096)
+            more = self.socket.recv(4096)
+            assert more, f"it hung up: {answer!r}"
+            answer += more
         head, _, rest = answer.partition(b"\r\n\r\n")
         assert b" 101 " in head, head
         self._memory = bytearray(BUFFER_BYTES)

@@ -21,13 +21,14 @@ import sys
 import time
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 from xml.etree import ElementTree
 
+from datacenter.run.ports import port_pick
 from hosts.lab.enter import enter_command
 from hosts.lab.host_files import host_environment
 from hosts.plane.gateway.certificate import certificate_ensure
@@ -40,7 +41,6 @@ HOST, SUBJECT, PTY_VM = "lab-a1", "web-1", "bench-pty"
 PTY_DISK = "/var/lib/libvirt/images/bench-pty.qcow2"
 ROUNDS, SECONDS, ROUND_TRIPS, ECHOES = 5, 2.0, 300, 300
 WIDTH, HEIGHT = 1920, 1080
-WEBSOCKIFY_PORT = 8610
 STUCK_S, STUCK_GOAL_MIB, IDLE = 12.0, 16, 200
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -135,10 +135,6 @@ class Bench:
         viewer.say({"ready": True})
         return viewer
 
-    @staticmethod
-    def websockify(tls: bool = False) -> Viewer:
-        return Viewer(WEBSOCKIFY_PORT, "/websockify", {"Sec-WebSocket-Protocol": "binary"}, tls)
-
 
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -181,11 +177,11 @@ class Runs:
 
 def screens(bench: Bench, source: str, round_trips: int = ROUND_TRIPS) -> None:
     ours, theirs, by_tls = Runs(), Runs(), Runs()
-    with websockify(bench.vnc_socket(), bench.certificate) as parent:
+    with websockify(bench.vnc_socket(), bench.certificate) as bare:
         for _ in range(ROUNDS):
             once(bench.ours(), ours, lambda: [bench.web, bench.gateway], round_trips)
-            once(bench.websockify(), theirs, lambda: children_of(parent), round_trips)
-            once(bench.websockify(tls=True), by_tls, lambda: children_of(parent), round_trips)
+            once(bare.viewer(), theirs, bare.children, round_trips)
+            once(bare.viewer(tls=True), by_tls, bare.children, round_trips)
     ours.row(f"{source}: ours")
     theirs.row(f"{source}: websockify")
     by_tls.row(f"{source}: websockify, TLS")
@@ -203,19 +199,36 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@dataclass(frozen=True)
+class Websockify:
+    """Debian's, as it runs."""
+
+    pid: int
+    port: int
+
+    def viewer(self, tls: bool = False) -> Viewer:
+        return Viewer(self.port, "/websockify", {"Sec-WebSocket-Protocol": "binary"}, tls)
+
+    def children(self) -> list[int]:
+        """It makes a process for each viewer."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(child) for child in listed.split()]
+
+
 @contextmanager
-def websockify(target: Path, certificate: Path) -> Iterator[int]:
-    """Debian's, on this machine, with and without TLS on one port; it makes a process for each viewer."""
-    words = ["websockify", f"127.0.0.1:{WEBSOCKIFY_PORT}", "--unix-target", str(target), "--cert", str(certificate)]
+def websockify(target: Path, certificate: Path) -> Iterator[Websockify]:
+    """On this machine, with and without TLS on one port."""
+    port = port_pick(8690, set())
+    words = ["websockify", f"127.0.0.1:{port}", "--unix-target", str(target), "--cert", str(certificate)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = Websockify(process.pid, port)
     try:
         for _ in range(100):
-            try:
-                Bench.websockify().close()
+            with suppress(OSError):
+                running.viewer().close()
                 break
-            except OSError:
-                time.sleep(0.1)
-        yield process.pid
+            time.sleep(0.1)
+        yield running
     finally:
         process.terminate()
         process.wait()
