@@ -140,7 +140,7 @@ def test_a_failed_enrolment_is_corrected_and_a_machine_is_not_enrolled_twice(sta
     enrol(desk, TWIN, stranger | {"BMC password": "wrong"})
     desk.get_by_role("link", name=f"To {TWIN}").click()
     expect(desk.locator(".page-head .state")).to_have_text("enrolment failed", timeout=OPERATION_MS)
-    expect(desk.locator(".notice")).to_contain_text("does not accept the user or the password")
+    expect(desk.locator(".notice:visible")).to_contain_text("does not accept the user or the password")
 
     desk.get_by_role("link", name="Correct it and try again").click()
     assert desk.get_by_label("BMC password").input_value() == ""
@@ -156,7 +156,7 @@ def test_a_failed_enrolment_is_corrected_and_a_machine_is_not_enrolled_twice(sta
         desk.get_by_role("link", name="Watch the enrolment").click()
         failed_with(desk, f"This machine is enrolled already, as {HOST}")
     desk.get_by_role("link", name=f"To {TWIN}").click()
-    expect(desk.locator(".notice")).to_contain_text("Use that entry")
+    expect(desk.locator(".notice:visible")).to_contain_text("Use that entry")
     assert stack.rows(
         "select count(*) from workloads_sighting s join hosts_host h on h.uuid = s.host_id where h.name = 'twin'"
     ) == [(0,)]
@@ -164,7 +164,7 @@ def test_a_failed_enrolment_is_corrected_and_a_machine_is_not_enrolled_twice(sta
     desk.get_by_role("button", name="Remove from the inventory").click()
     desk.locator("dialog[open] input[name=typed]").fill(TWIN)
     desk.locator("dialog[open]").get_by_role("button", name="Remove from the inventory").click()
-    expect(desk.locator(".notice")).to_contain_text(f"{TWIN} is no longer in the inventory")
+    expect(desk.locator(".notice:visible")).to_contain_text(f"{TWIN} is no longer in the inventory")
     assert stack.inside(HOST, "ls", "/sys/class/net") == bridges
     assert everything(stack) == before
 

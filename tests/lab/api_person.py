@@ -75,6 +75,11 @@ class ApiPerson:
     def host(self, name: str) -> dict[str, Any]:
         return next(row for row in self.get("/hosts") if row["name"] == name)
 
+    def lab_hosts_on(self) -> list[dict[str, Any]]:
+        """The lab's hosts that are on: others may have been freed and switched off before."""
+        names = {host["name"] for host in self._stack.lab["hosts"]}
+        return [row for row in self.get("/hosts") if row["name"] in names and row["power"] == "on"]
+
 
 def token_in(page: str) -> str:
     """The token that a page carries against forged requests."""

@@ -75,7 +75,7 @@ def test_a_test_of_a_channel_arrives(person: ApiPerson, receiver: WebReceiver, t
 def test_an_unplugged_host_is_told_and_so_is_its_return(
     stack: Stack, person: ApiPerson, told: Callable[[str], list[str]]
 ):
-    name = stack.lab["hosts"][-1]["name"]
+    name = person.lab_hosts_on()[-1]["name"]
 
     with cable_pulled(stack, name, MANAGEMENT):
         seconds = until(lambda: name in told("fired"))
@@ -92,9 +92,9 @@ def test_an_unplugged_host_is_told_and_so_is_its_return(
 def test_a_host_in_maintenance_is_recorded_in_silence(
     stack: Stack, person: ApiPerson, told: Callable[[str], list[str]]
 ):
-    name = stack.lab["hosts"][-1]["name"]
+    host = person.lab_hosts_on()[-1]
+    name = host["name"]
     before = told("fired").count(name)
-    host = person.host(name)
     person.done("POST", f"/hosts/{host['uuid']}/maintenance?on=true")
     try:
         with cable_pulled(stack, name, MANAGEMENT):
