@@ -195,10 +195,6 @@ def once(viewer: Viewer, runs: Runs, pids: Callable[[], list[int]], round_trips:
     viewer.close()
 
 
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 @dataclass(frozen=True)
 class Websockify:
     """Debian's, as it runs."""
@@ -210,9 +206,13 @@ class Websockify:
         return Viewer(self.port, "/websockify", {"Sec-WebSocket-Protocol": "binary"}, tls)
 
     def children(self) -> list[int]:
-        """It makes a process for each viewer."""
-        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(child) for child in listed.split()]
+        """It makes a process for each viewer: the present one's, once those of the viewers before have ended."""
+        until = time.monotonic() + 5
+        listed: list[str] = []
+        while len(listed) != 1:
+            assert time.monotonic() < until, f"{len(listed)} viewers, not one"
+            listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(child) for child in listed]
 
 
 @contextmanager
