@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from .relieving import relieve
     from .replaying import backtest
     from .sizing import right_sizes
+    from .unpacking import unpack_and_plan
     from .verify import verify_plan
+    from .verify_emptying import verify_unpacking
     from .waking import wake_and_plan
     from .whatif import what_if
 
@@ -45,7 +47,9 @@ __all__ = [
     "right_sizes",
     "smallest_change",
     "survives",
+    "unpack_and_plan",
     "verify_plan",
+    "verify_unpacking",
     "wake_and_plan",
     "what_if",
     "what_to_buy",
@@ -72,7 +76,9 @@ _HOMES = {
     "survives": "recovery",
     "relieve": "relieving",
     "right_sizes": "sizing",
+    "unpack_and_plan": "unpacking",
     "verify_plan": "verify",
+    "verify_unpacking": "verify_emptying",
     "wake_and_plan": "waking",
     "what_if": "whatif",
 }

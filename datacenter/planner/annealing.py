@@ -46,6 +46,7 @@ class State(NamedTuple):
     service_weight: Any
     home: Any
     by_size: Any  # processes, smallest first by `soft_weight`
+    held_size: Any  # process -> weighted size of what it holds on its home while it is away
     assignment: Any
     use: Any  # [machines x resources]
     held: Any  # [machines x resources]: use, and what moves hold on their source
@@ -215,7 +216,9 @@ def _book(s: State, process: Whole, source: Whole, target: Whole, by: Whole) -> 
 
 
 @njit(cache=True, nogil=True)
-def _try_shift(s: State, p: Whole, b: Whole, random: Randoms, temperature: float, use: Ints, other_use: Ints) -> Whole:
+def _try_shift(
+    s: State, p: Whole, b: Whole, random: Randoms, temperature: float, hold_price: float, use: Ints, other_use: Ints
+) -> Whole:
     """Moves process `p` to machine `b` if rules and temperature allow; the change in cost, 0 if not moved."""
     a, service = s.assignment[p], s.service[p]
     if a == b or s.on_machine[service, b] > 0 or not _has_room(s, b, p, -1):
@@ -227,7 +230,8 @@ def _try_shift(s: State, p: Whole, b: Whole, random: Randoms, temperature: float
     if by != 0:
         most = _most_moved(s, service, by, -1, 0)
         change += s.service_weight[0] * (most - s.most[0])
-    if change > 0 and change > _rise(random, temperature):
+    worse = change + hold_price * by * s.held_size[p]
+    if worse > 0 and worse > _rise(random, temperature):
         return 0
     _count(s, p, a, b)
     if not _holds(s, service, s.neighbourhood[a], s.neighbourhood[b]):
@@ -239,7 +243,9 @@ def _try_shift(s: State, p: Whole, b: Whole, random: Randoms, temperature: float
 
 
 @njit(cache=True, nogil=True)
-def _try_swap(s: State, p: Whole, q: Whole, random: Randoms, temperature: float, use: Ints, other_use: Ints) -> Whole:
+def _try_swap(
+    s: State, p: Whole, q: Whole, random: Randoms, temperature: float, hold_price: float, use: Ints, other_use: Ints
+) -> Whole:
     """Trades the places of two processes if rules and temperature allow; the change in cost."""
     a, b, one, other = s.assignment[p], s.assignment[q], s.service[p], s.service[q]
     if a == b or (one != other and (s.on_machine[one, b] > 0 or s.on_machine[other, a] > 0)):
@@ -255,7 +261,8 @@ def _try_swap(s: State, p: Whole, q: Whole, random: Randoms, temperature: float,
     if by != 0 or other_by != 0:
         most = _most_moved(s, one, by + other_by, -1, 0) if one == other else _most_moved(s, one, by, other, other_by)
         change += s.service_weight[0] * (most - s.most[0])
-    if change > 0 and change > _rise(random, temperature):
+    worse = change + hold_price * (by * s.held_size[p] + other_by * s.held_size[q])
+    if worse > 0 and worse > _rise(random, temperature):
         return 0
     _count(s, p, a, b)
     _count(s, q, b, a)
@@ -271,11 +278,12 @@ def _try_swap(s: State, p: Whole, q: Whole, random: Randoms, temperature: float,
 
 
 @njit(cache=True, nogil=True)
-def anneal(s: State, temperature: float, steps: Whole, random: Randoms, smallest: Whole) -> Whole:
+def anneal(s: State, temperature: float, hold_price: float, steps: Whole, random: Randoms, smallest: Whole) -> Whole:
     """So many proposals at one temperature; the change in cost.
 
     Only processes from the rank `smallest` on are tried: at a high temperature small ones would but wander. Half
-    of the proposals are swaps, with a process of about the same size: others seldom fit.
+    of the proposals are swaps, with a process of about the same size: others seldom fit. Leaving home is taken for
+    dearer than it is by `hold_price` times what the process goes on holding there.
     """
     processes, machines = s.need.shape[0], s.capacity.shape[0]
     tried = processes - smallest
@@ -288,10 +296,11 @@ def anneal(s: State, temperature: float, steps: Whole, random: Randoms, smallest
         if _next(random) >> np.uint64(63):
             # What is away from home may hold room there too that others need: one in eight is sent back.
             target = s.home[p] if _below(random, 8) == 0 else _below(random, machines)
-            total += _try_shift(s, p, target, random, temperature, use, other_use)
+            total += _try_shift(s, p, target, random, temperature, hold_price, use, other_use)
         else:
             other = (rank + _below(random, 2 * reach + 1) - reach) % tried
-            total += _try_swap(s, p, s.by_size[smallest + other], random, temperature, use, other_use)
+            q = s.by_size[smallest + other]
+            total += _try_swap(s, p, q, random, temperature, hold_price, use, other_use)
     return total
 
 
@@ -335,6 +344,7 @@ def state_of(model: Any, assignment: Any) -> State:
         model.service_weight,
         model.home,
         by_size,
+        (model.need * model.held_twice) @ model.soft_weight,
         assignment,
         use,
         held,

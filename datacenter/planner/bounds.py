@@ -161,7 +161,7 @@ def _reserve_bound(problem: Problem, needed: int) -> int:
     occupied = np.zeros(len(problem.hosts), dtype=bool)
     occupied[problem.home[problem.fixed & (problem.home >= 0)]] = True
     anyway = sum(not host.can_power_off and not occupied[row] for row, host in enumerate(problem.hosts))
-    return min(problem.policy.spare_hosts - anyway, int(problem.is_open.sum()) - needed)
+    return min(problem.policy.spare_hosts - anyway, int(problem.may_stand_by.sum()) - needed)
 
 
 def _apart_bound(problem: Problem, best: Bound) -> Bound:

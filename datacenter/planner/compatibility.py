@@ -20,6 +20,10 @@ def why_incompatible(workload: Workload, host: Host) -> str | None:
     if workload.cpu_model and workload.cpu_model != host.cpu_model:
         has = host.cpu_model or "another"
         return f"{workload.label} needs CPU model {workload.cpu_model}, {host.label} has {has}"
+    if workload.kind == "container" and workload.kernel and workload.kernel != host.kernel:
+        return f"{workload.label} shares its host's kernel and needs {workload.kernel}; {host.label} runs {host.kernel}"
+    if workload.in_one_numa_node and not _fits_in_node(workload, host):
+        return f"{workload.label} must fit into one NUMA node, and those of {host.label} are smaller"
     missing = [bridge for bridge in workload.bridges if bridge not in host.bridges]
     if missing:
         return f"{host.label} has no bridge {missing[0]}"
@@ -32,6 +36,12 @@ def why_incompatible(workload: Workload, host: Host) -> str | None:
     if workload.within and not {host.site, f"{host.site}/{host.rack}"} & set(workload.within):
         return f"{workload.label} must stay within {', '.join(workload.within)}, near its storage and network"
     return None
+
+
+def _fits_in_node(workload: Workload, host: Host) -> bool:
+    needs = (workload.allocation.cpu_cores, workload.allocation.memory_mib)
+    sizes = (host.numa_node.cpu_cores, host.numa_node.memory_mib)
+    return all((need or 0.0) <= size for need, size in zip(needs, sizes, strict=True) if size is not None)
 
 
 def why_closed(host: Host) -> str | None:
@@ -49,6 +59,8 @@ def requirements(workload: Workload) -> tuple[object, ...]:
         workload.kind,
         workload.architecture,
         workload.cpu_model,
+        workload.kernel,
+        workload.in_one_numa_node and (workload.allocation.cpu_cores, workload.allocation.memory_mib),
         workload.bridges,
         workload.pools,
         workload.only_hosts,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from hosts.errors import Invalid
+
 from .assembly import assemble, stay_as_is
 from .bounds import host_bound
 from .cost import cost_of, hosts_staying_on
@@ -29,6 +31,9 @@ def plan(data_center: DataCenter, policy: Policy, watch: Watch | None = None) ->
     """
     watch = watch or Watch()
     check_input(data_center, policy)
+    carriers = {host.id: host.label for host in data_center.hosts if host.inside}
+    if loose := [carriers[item.id] for item in data_center.workloads if item.id in carriers and item.movable]:
+        raise Invalid(f"{loose[0]} is a VM and a host of containers at once; ask unpack_and_plan, which knows of both.")
     problem = problem_of(data_center, policy)
     return worth_while(
         _plan_of(problem, watch),

@@ -40,8 +40,8 @@ def hosts_staying_on(problem: Problem, assignment: Ints) -> Flags:
     keep = np.array([not host.can_power_off for host in problem.hosts], dtype=bool)
     stays = problem.is_on & (busy | keep)
     policy = problem.policy
-    spare = policy.spare_hosts - int((stays & ~busy & problem.is_open).sum())
-    empty = np.flatnonzero(problem.is_on & problem.is_open & ~stays)
+    spare = policy.spare_hosts - int((stays & ~busy & problem.may_stand_by).sum())
+    empty = np.flatnonzero(problem.is_on & problem.may_stand_by & ~stays)
     stands_in = policy.survive_failures > 0 or policy.survive_rack
     size = problem.limits @ problem.scale * stands_in  # must do for any other
     order = sorted(empty, key=lambda host: (-size[host], problem.hosts[host].idle_watts, host))

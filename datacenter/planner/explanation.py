@@ -10,7 +10,7 @@ from .gathering import why_astray
 from .model import KeptHost, Unmoved
 from .packing import Packing
 from .problem import Flags, Ints, Problem
-from .windows import DAYS
+from .windows import DAYS, why_closed_now
 
 NAMED = 3  # workloads named in a sentence before "and n more"
 
@@ -128,7 +128,7 @@ def unmoved(problem: Problem, assignment: Ints) -> tuple[Unmoved, ...]:
 def why_not_on(problem: Problem, packing: Packing, unit: int, host: int) -> str | None:
     """Why that host cannot take the unit now, as a clause; None when it can."""
     target = problem.hosts[host]
-    closed = why_closed(target)
+    closed = why_closed(target) or why_closed_now(target, problem.policy)
     if closed:
         return _clause(closed)
     for index in problem.units[unit]:

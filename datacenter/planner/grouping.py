@@ -20,10 +20,10 @@ def all_rules(data_center: DataCenter) -> tuple[Rule, ...]:
 def domain_of(host: Host, scope: Scope) -> str:
     """What must differ for two hosts to count as apart. A host without a rack or site is one of its own."""
     if scope == "site":
-        return f"site {host.site}" if host.site else f"host {host.id}"
+        return f"site {host.site}" if host.site else f"host {host.inside or host.id}"
     if scope == "rack":
-        return f"rack {host.site}/{host.rack}" if host.rack else f"host {host.id}"
-    return f"host {host.id}"
+        return f"rack {host.site}/{host.rack}" if host.rack else f"host {host.inside or host.id}"
+    return f"host {host.inside or host.id}"
 
 
 def units_of(data_center: DataCenter) -> list[tuple[int, ...]]:

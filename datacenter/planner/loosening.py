@@ -68,7 +68,7 @@ def _changes(data_center: DataCenter, policy: Policy, host_id: str) -> Iterator[
         for lifted, what in _lifted(workload):
             change = Change("place", workload.id, f"{what}, and {host.label} can be freed.")
             yield change, _with(data_center, lifted), policy
-    if policy.start_hour is not None and any(item.no_move_hours for item in here):
+    if policy.start_hour is not None and (host.no_move_hours or any(item.no_move_hours for item in here)):
         sentence = f"Start when everything on {host.label} may move, and it can be freed."
         yield Change("hours", host_id, sentence), data_center, replace(policy, start_hour=None)
     rules = {rule.name for rule in data_center.rules if any(item.id in rule.workloads for item in here)}

@@ -58,7 +58,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A physical machine. `idle_watts` and `peak_watts` are the ends of its linear power model."""
+    """A physical machine. `idle_watts` and `peak_watts` are the ends of its linear power model.
+
+    With `inside` it is a VM that carries containers, under the id that it has among the workloads: its capacity is
+    what it has for them, it draws nothing itself, and `can_power_off` says whether it may be shut down when empty.
+    """
 
     id: str
     capacity: Resources
@@ -74,11 +78,15 @@ class Host:
     accepts_reason: str = ""  # a sentence, when it takes nothing new (maintenance, cordoned, not reachable)
     architecture: str = "x86_64"
     cpu_model: str = ""
+    kernel: str = "linux"  # what its containers share
+    numa_node: Resources = Resources()  # its largest NUMA node; None: not known
     has_hypervisor: bool = True
     has_engine: bool = True
     bridges: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()  # ids of the shared pools it reads
     licences: tuple[str, ...] = ()  # products whose per-core licence covers it
+    no_move_hours: tuple[int, ...] = ()  # hours of the week in which nothing must move to it or away
+    inside: str = ""  # the host that this VM runs on; empty for a machine
 
     @property
     def label(self) -> str:
@@ -111,6 +119,8 @@ class Workload:
     affinity: tuple[str, ...] = ()  # groups whose members stay on one host
     architecture: str = ""  # empty: any
     cpu_model: str = ""  # empty: any
+    kernel: str = ""  # of a container; empty: any. A VM brings its own
+    in_one_numa_node: bool = False  # it must fit into one NUMA node of its host
     bridges: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
     only_hosts: tuple[str, ...] = ()  # empty: any
@@ -332,6 +342,15 @@ class Plan:
     def waves(self) -> int:
         """Rounds of parallel moves that the plan takes."""
         return max((move.wave for move in self.moves), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacking:
+    """Two plans, one after the other. `emptying.hosts_to_power_off` are the VMs to shut down between them."""
+
+    emptying: Plan
+    data_center: DataCenter  # once those VMs are shut down; what a VM still carries moves with it
+    consolidation: Plan
 
 
 @dataclass(frozen=True, slots=True)

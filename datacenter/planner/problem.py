@@ -17,7 +17,7 @@ from .demand import Dimension, demand_of
 from .gathering import Gathering, gatherings_of, why_astray
 from .grouping import all_rules, domain_of, units_of
 from .model import DataCenter, Host, Policy, Rule, Workload
-from .windows import why_fixed_now
+from .windows import why_closed_now, why_fixed_now
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,7 +50,8 @@ class Problem:
     limits: Floats  # [hosts x dimensions], with the allowance for rounding
     home: Ints  # unit -> host, -1 where not placed yet
     fixed: Flags  # units that may not move
-    is_open: Flags  # hosts that take new work
+    is_open: Flags  # hosts that take new work while the plan runs
+    may_stand_by: Flags  # hosts that take new work at some time, so that an empty one is a reserve
     copy_cost: Floats  # GiB that moving the unit transfers: memory and disks
     rule_values: tuple[Rule, ...]
     rules: Rules
@@ -99,8 +100,11 @@ class Problem:
             reason = why_fixed_now(self.workloads[index], self.policy)
             if reason:
                 return reason
-        if self.home[unit] >= 0 and not self.hosts[self.home[unit]].is_on:
-            return f"its host {self.hosts[self.home[unit]].label} is off"
+        if self.home[unit] >= 0:
+            host = self.hosts[self.home[unit]]
+            reason = why_closed_now(host, self.policy) if host.is_on else f"its host {host.label} is off"
+            if reason:
+                return reason
         return "its affinity and anti-affinity contradict each other" if self.fixed[unit] else None
 
 
@@ -120,7 +124,9 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
     gatherings = gatherings_of(data_center)
     rules = _rules_of(data_center, rule_values, unit_of, len(units), host_index)
     home = np.array([host_index.get(workloads[members[0]].host, -1) for members in units], dtype=np.int64)
-    is_open = np.array([why_closed(host) is None for host in hosts], dtype=bool)
+    is_closed_now = np.array([why_closed_now(host, policy) is not None for host in hosts] or [False], dtype=bool)
+    may_stand_by = np.array([why_closed(host) is None for host in hosts], dtype=bool)
+    is_open = may_stand_by & ~is_closed_now[: len(hosts)]
     group, allowed = _compatibility(data_center, units, is_open, gatherings)
     copy = np.array([(w.allocation.memory_mib or 0.0) / 1024.0 + w.copy_gib for w in workloads], dtype=float)
     copy_cost = np.zeros(len(units))
@@ -129,7 +135,7 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
     fixed = np.array([any(is_fixed[index] for index in members) for members in units], dtype=bool)
     fixed |= _contradictory(rule_values, unit_of, data_center)
     is_on = np.array([host.is_on for host in hosts] or [False], dtype=bool)
-    fixed |= (home >= 0) & ~is_on[home]
+    fixed |= (home >= 0) & (~is_on[home] | is_closed_now[home])
     typical = np.maximum(limits.mean(axis=0) if len(hosts) else np.ones(limits.shape[1]), 1e-12)
     pressure = need.sum(axis=0) / np.maximum(limits.sum(axis=0), 1e-12)
     share = _share_of_resource(demand.dimensions)
@@ -145,6 +151,7 @@ def problem_of(data_center: DataCenter, policy: Policy) -> Problem:
         home,
         fixed,
         is_open,
+        may_stand_by,
         copy_cost,
         rule_values,
         rules,

@@ -21,8 +21,10 @@ from .annealing import anneal, state_of, total_cost, weighted_size
 from .problem import Flags, Ints
 
 ROUND = 50_000  # proposals between two looks at how much of the budget is spent
-HOT, COLD = 0.5, 5e-5  # first and last temperature, in mean sizes of a process
-FROZEN = 0.97  # share of the budget from which only gains are taken
+HOT, WARM, COLD = 0.5, 5e-3, 5e-5  # first, middle and last temperature, in mean sizes of a process
+SETTLED, FROZEN = 0.9, 0.97  # shares of the budget at which it is warm, and from which only gains are taken
+HOLD_PRICE = 0.2  # what holding room on the source counts, of the cost of as much use above the soft limit
+HOLD_FREE = 0.95  # share of the budget from which it counts nothing, as in the real cost
 SMALL = 0.2  # of the temperature: smaller processes are left alone until it falls
 
 
@@ -75,9 +77,19 @@ def _chain(model: Reassignment, start: Ints, spent: Callable[[], float], seed: i
     cost = total_cost(state)
     best, best_cost = state.assignment.copy(), cost
     while (share := spent()) < 1:
-        temperature = float(sizes.mean()) * HOT * (COLD / HOT) ** (share / FROZEN) if share < FROZEN else 0.0
+        temperature = float(sizes.mean()) * _warmth(share)
+        hold_price = HOLD_PRICE if share < HOLD_FREE else 0.0
         smallest = min(int(np.searchsorted(sizes, SMALL * temperature)), len(sizes) * 9 // 10)
-        cost += int(anneal(state, temperature, ROUND, random, smallest))
+        cost += int(anneal(state, temperature, hold_price, ROUND, random, smallest))
         if cost < best_cost:
             best, best_cost = state.assignment.copy(), cost
     return best_cost, best
+
+
+def _warmth(share: float) -> float:
+    """The temperature at that share of the budget: slowly to warm, where most is won, then quickly to cold."""
+    if share < SETTLED:
+        return HOT * (WARM / HOT) ** (share / SETTLED)
+    if share < FROZEN:
+        return WARM * (COLD / WARM) ** ((share - SETTLED) / (FROZEN - SETTLED))
+    return 0.0

@@ -48,15 +48,34 @@ def check_input(data_center: DataCenter, policy: Policy) -> None:
         check_workload(workload)
         if workload.host and workload.host not in hosts:
             raise Invalid(f"Workload {workload.label} is on host {workload.host}, which is not in the inventory.")
+    _check_carriers(data_center)
     for rule in data_center.rules:
         _check_rule(rule, known)
     check_series(data_center)
+
+
+def _check_carriers(data_center: DataCenter) -> None:
+    hosts = {host.id: host for host in data_center.hosts}
+    machines = {item.id: item for item in data_center.workloads if item.kind == "vm"}
+    for host in (host for host in data_center.hosts if host.inside):
+        where, under, machine = f"Host {host.label}", hosts.get(host.inside), machines.get(host.id)
+        if under is None or under.inside:
+            raise Invalid(f"{where} is inside {host.inside}, which is no machine of the inventory.")
+        if machine is None or machine.host != under.id:
+            raise Invalid(f"{where} is inside {under.label}, where there is no VM of its id.")
+        if (host.site, host.rack, host.is_on) != (under.site, under.rack, under.is_on):
+            raise Invalid(f"{where} must have the site and rack of {under.label}, and be on with it.")
+        if host.has_hypervisor or host.idle_watts or host.peak_watts:
+            raise Invalid(f"{where} is a VM: it carries containers only, and its host's watts hold for it.")
 
 
 def check_host(host: Host) -> None:
     """Raises Invalid unless the host's numbers make sense."""
     where = f"Host {host.label}"
     _check_resources(host.capacity, where)
+    _check_resources(host.numa_node, f"{where}, NUMA node")
+    for hour in host.no_move_hours:
+        _check_hour(hour, f"{where}: no_move_hours")
     for name in ("idle_watts", "peak_watts"):
         _check_number(getattr(host, name), f"{where}: {name}")
     if host.peak_watts < host.idle_watts:

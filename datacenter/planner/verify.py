@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import DataCenter, Move, Plan, Policy, Rule, Workload
+from .model import DataCenter, Move, Plan, Policy, Rule
 from .verify_failures import unsurvived
 from .verify_inputs import TOLERANCE, WEEK, Ledger, place_of, unsuitable
 
@@ -86,8 +86,11 @@ class _Judge:
                 self._say(move, "source", f"{move.id}: {workload.label} is on {place[workload.id]}.")
             if workload.id in last and last[workload.id] not in move.after:
                 self._say(move, "order", f"{move.id} does not wait for the move that brings {workload.label}.")
-            if workload.pinned or not workload.movable or self._is_closed_now(workload):
+            if workload.pinned or not workload.movable or self._is_closed_now(workload.no_move_hours):
                 self._say(move, "fixed", f"{move.id} moves {workload.label}, which may not move.")
+            ends = [self.hosts[name] for name in (move.source, move.target) if name in self.hosts]
+            if any(self._is_closed_now(host.no_move_hours) for host in ends):
+                self._say(move, "fixed", f"{move.id} touches a host in an hour in which it must not.")
             if move.source in self.hosts and not self.hosts[move.source].is_on:
                 self._say(move, "on", f"{move.id} moves {workload.label} off a host that is off.")
             for reason in unsuitable(workload, target):
@@ -150,12 +153,12 @@ class _Judge:
         if there != self._place(rule, move.source) and homes.count(there) < max(map(homes.count, homes)):
             self._say(move, rule.name, f"{move.id} takes {move.workload} away from the others of rule {rule.name}.")
 
-    def _is_closed_now(self, workload: Workload) -> bool:
+    def _is_closed_now(self, no_move_hours: tuple[int, ...]) -> bool:
         policy = self.policy
         if policy.start_hour is None or policy.max_minutes is None:
             return False
         last = policy.start_hour + policy.max_minutes / 60 + 1
-        return any(policy.start_hour <= hour + week < last for hour in workload.no_move_hours for week in (0, WEEK))
+        return any(policy.start_hour <= hour + week < last for hour in no_move_hours for week in (0, WEEK))
 
     def _spread(self, move: Move, rule: Rule, others: list[str]) -> None:
         before = {self._place(rule, self.start[name]) for name in rule.workloads if self.start[name]}

@@ -117,7 +117,7 @@ def place_of(rule: Rule, host: Host) -> tuple[str, ...]:
         return ("rack", host.site, host.rack)
     if rule.scope == "site" and host.site:
         return ("site", host.site)
-    return ("host", host.id)
+    return ("host", host.inside or host.id)
 
 
 def unsuitable(workload: Workload, host: Host) -> list[str]:
@@ -129,6 +129,12 @@ def unsuitable(workload: Workload, host: Host) -> list[str]:
         "it has no container engine": workload.kind != "container" or host.has_engine,
         "its architecture differs": workload.architecture in ("", host.architecture),
         "its CPU model differs": workload.cpu_model in ("", host.cpu_model),
+        "its kernel is another": workload.kind == "vm" or workload.kernel in ("", host.kernel),
+        "its NUMA nodes are too small": not workload.in_one_numa_node
+        or (
+            (workload.allocation.cpu_cores or 0) <= _or_endless(host.numa_node.cpu_cores)
+            and (workload.allocation.memory_mib or 0) <= _or_endless(host.numa_node.memory_mib)
+        ),
         "a bridge is missing": set(workload.bridges) <= set(host.bridges),
         "a storage pool is missing": set(workload.pools) <= set(host.pools),
         "it is not among the allowed hosts": not workload.only_hosts or host.id in workload.only_hosts,
@@ -137,6 +143,10 @@ def unsuitable(workload: Workload, host: Host) -> list[str]:
         "it is excluded": host.id not in workload.never_hosts,
     }
     return [reason for reason, holds in checks.items() if not holds]
+
+
+def _or_endless(amount: float | None) -> float:
+    return float("inf") if amount is None else amount
 
 
 def _areas(host: Host) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .model import Policy, Workload
+from .model import Host, Policy, Workload
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -15,6 +15,14 @@ def why_fixed_now(workload: Workload, policy: Policy) -> str | None:
     if closed and not workload.why_fixed:
         return f"{workload.label} must not be moved on {_named(min(closed))}, and the plan may still run then"
     return workload.why_fixed
+
+
+def why_closed_now(host: Host, policy: Policy) -> str | None:
+    """Why nothing may move to the host or away from it while this plan runs, or None."""
+    closed = hours_of(policy) & set(host.no_move_hours)
+    if not closed:
+        return None
+    return f"nothing may move to {host.label} or away on {_named(min(closed))}, and the plan may still run then"
 
 
 def hours_of(policy: Policy) -> set[int]:

@@ -62,5 +62,5 @@ def _case(
         f"{score / peer.score:.3f}",
         result,
         0 if steps is not None else 1,
-        score <= peer.score and result.cpu_s <= limit_s and (not peer.has_finished or moves <= peer.moves),
+        not score > peer.score and result.cpu_s <= limit_s and (not peer.has_finished or moves <= peer.moves),
     )

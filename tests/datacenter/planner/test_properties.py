@@ -8,11 +8,11 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datacenter.planner import evacuate, place, plan, verify_plan
+from datacenter.planner import evacuate, place, plan, unpack_and_plan, verify_plan, verify_unpacking
 from datacenter.planner.data import from_data, to_data
 from datacenter.planner.model import DataCenter, Plan, Policy, Resources, Workload
 
-from .worlds import PLAIN, data_centers, host, policies, vm, world
+from .worlds import PLAIN, carrying, data_centers, host, policies, vm, world
 
 many = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 some = settings(many, max_examples=10)  # for those that plan several times
@@ -114,3 +114,15 @@ def test_plans_and_data_centers_survive_json(data_center: DataCenter, policy: Po
     assert from_data(Plan, json.loads(json.dumps(to_data(result)))) == result
     assert from_data(DataCenter, json.loads(json.dumps(to_data(data_center)))) == data_center
     assert from_data(Policy, json.loads(json.dumps(to_data(policy)))) == policy
+
+
+@many
+@given(carrying(), st.sampled_from([None, 3]), st.sampled_from([0, 1]))
+def test_both_plans_pass_the_judge_whatever_is_carried_where(
+    data_center: DataCenter, max_moves: int | None, failures: int
+) -> None:
+    policy = replace(PLAIN, max_moves=max_moves, survive_failures=failures)
+
+    answer = unpack_and_plan(data_center, policy)
+
+    assert verify_unpacking(data_center, policy, answer) == []

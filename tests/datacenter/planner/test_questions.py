@@ -40,12 +40,12 @@ def test_an_unknown_rack_is_said_to_be_unknown() -> None:
 
 
 def test_a_vm_that_carries_containers_is_emptied_like_a_host() -> None:
-    carrier = host("in-vm", cpu=2, memory=2048, has_hypervisor=False)
-    data_center = world([host("h1"), host("h2"), carrier], [vm("the-vm", "h1"), container("c", "in-vm")])
+    carrier = host("the-vm", 2, 2048, has_hypervisor=False, inside="h1", idle_watts=0, peak_watts=0)
+    data_center = world([host("h1"), host("h2"), carrier], [vm("the-vm", "h1"), container("c", "the-vm")])
 
-    result = evacuate(data_center, PLAIN, "in-vm")
+    result = evacuate(data_center, PLAIN, "the-vm")
 
-    assert [(move.workload, move.source) for move in result.moves] == [("c", "in-vm")]
+    assert [(move.workload, move.source) for move in result.moves] == [("c", "the-vm")]
     assert result.refusals == ()
 
 

@@ -55,7 +55,7 @@ def test_the_books_say_what_a_plain_count_says() -> None:
     state = state_of(roadef.model_of(case), case.start)
     before = total_cost(state)
 
-    change = anneal(state, 500.0, 20_000, np.array([7], dtype=np.uint64), 0)
+    change = anneal(state, 500.0, 0.2, 20_000, np.array([7], dtype=np.uint64), 0)
 
     assert before == roadef.cost(case, case.start)
     assert (state.assignment != case.start).any()

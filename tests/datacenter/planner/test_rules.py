@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from datacenter.planner import place, plan, verify_plan
-from datacenter.planner.model import DataCenter, Licence, Move, Plan, Policy, Rule
+from datacenter.planner.model import DataCenter, Licence, Move, Plan, Policy, Resources, Rule
 
-from .worlds import PLAIN, host, vm, world
+from .worlds import PLAIN, container, host, vm, world
 
 
 def checked(data_center: DataCenter, policy: Policy = PLAIN) -> Plan:
@@ -108,3 +108,40 @@ def test_the_hours_without_moves_run_over_the_end_of_the_week() -> None:
 
     assert checked(data_center, replace(PLAIN, start_hour=167, max_minutes=60.0)).moves == ()
     assert len(checked(data_center, replace(PLAIN, start_hour=1, max_minutes=60.0)).moves) == 1
+
+
+def test_a_host_with_closed_hours_takes_nothing_and_gives_nothing_away() -> None:
+    closed = host("h2", no_move_hours=(8, 9))
+    data_center = world([host("h1"), closed, host("h3")], [vm("a", "h1"), vm("b", "h2"), vm("c", "h3")])
+
+    result = checked(data_center, replace(PLAIN, start_hour=8, max_minutes=60.0))
+
+    assert {move.workload for move in result.moves} <= {"a", "c"}
+    assert "h2" not in {move.target for move in result.moves}
+    said = " ".join(kept.sentence for kept in result.hosts_kept)
+    assert "nothing may move to h2 or away on Monday from 08:00 to 09:00" in said
+    assert len(checked(data_center, replace(PLAIN, start_hour=12, max_minutes=60.0)).hosts_to_power_off) == 2
+
+
+def test_a_container_goes_to_its_own_kernel_while_a_vm_brings_one() -> None:
+    hosts = [host("h1"), host("h2", kernel="windows")]
+    both = [vm("a", "h1", kernel="linux"), container("c", "h1", kernel="linux"), vm("b", "h2", 1, 5000)]
+
+    result = checked(world(hosts, both))
+
+    assert result.placement_after == {"a": "h1", "c": "h1", "b": "h1"}
+    new = container("n", "", 7, 100, kernel="windows")
+    answer = place(world([hosts[0]], []), PLAIN, new)
+    assert answer.host is None
+    assert answer.why_not["h1"] == "n shares its host's kernel and needs windows; h1 runs linux."
+
+
+def test_what_must_fit_into_one_numa_node_stays_off_hosts_with_smaller_ones() -> None:
+    small, large = Resources(4, 4096), Resources(16, 16384)
+    hosts = [host("h1", 32, 32768, numa_node=large), host("h2", 16, 16384, numa_node=small)]
+    wide = vm("a", "h1", 8, 2048, in_one_numa_node=True)
+
+    result = checked(world(hosts, [wide, vm("b", "h2")]))
+
+    assert result.hosts_to_power_off == ("h2",)
+    assert place(world([hosts[1]], []), PLAIN, replace(wide, host="")).host is None

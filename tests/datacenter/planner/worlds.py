@@ -33,6 +33,11 @@ def container(name: str, on: str, cpu: float = 1, memory: float = 256, **fields:
     return Workload(name, "container", Resources(cpu, memory, 0), on, **fields)
 
 
+def carrier(name: str, on: str, **fields: Any) -> Host:
+    """What the VM of that name has for containers."""
+    return host(name, 4, 4096, has_hypervisor=False, inside=on, idle_watts=0, peak_watts=0, **fields)
+
+
 def world(hosts: list[Host], workloads: list[Workload], *rules: Rule) -> DataCenter:
     return DataCenter(tuple(hosts), tuple(workloads), rules)
 
@@ -68,6 +73,9 @@ def data_centers(draw: st.DrawFn) -> DataCenter:
             pools=draw(st.sampled_from([(), ("p1",)])),
             licences=draw(st.sampled_from([("l",), ("l",), ()])),
             peak_watts=draw(st.integers(80, 300)),
+            kernel=draw(st.sampled_from(["linux", "linux", "windows"])),
+            numa_node=draw(st.sampled_from([Resources(), Resources(2, 2048)])),
+            no_move_hours=draw(st.sampled_from([(), (), (), (8,)])),
         )
         for number in range(draw(st.integers(1, 7)))
     ]
@@ -93,6 +101,8 @@ def data_centers(draw: st.DrawFn) -> DataCenter:
             licences=draw(st.sampled_from([(), (), (), ("l",)])),
             within=draw(st.sampled_from([(), (), (), ("s1",), ("s1/r1",)])),
             no_move_hours=draw(st.sampled_from([(), (), (9, 10)])),
+            kernel=draw(st.sampled_from(["", "", "linux"])),
+            in_one_numa_node=draw(st.integers(0, 5)) == 0,
             priority=draw(st.integers(0, 1)),
             series=series and draw(st.sampled_from([None, *SERIES])),
             profile=draw(st.sampled_from([None, None, *PROFILES])) if through_time else None,
@@ -131,3 +141,25 @@ def policies(draw: st.DrawFn) -> Policy:
         max_moves=draw(st.sampled_from([None, None, 3])),
         effort=draw(st.sampled_from([0, 0, 0, 1])),
     )
+
+
+@st.composite
+def carrying(draw: st.DrawFn) -> DataCenter:
+    """Up to four machines with VMs, some of which carry containers, and containers on machines beside them."""
+    hosts = [host(f"h{number}", rack=draw(st.sampled_from(["r1", "r2"]))) for number in range(draw(st.integers(1, 4)))]
+    workloads, carriers = [], []
+    for number in range(draw(st.integers(0, 8))):
+        on = draw(st.sampled_from(hosts))
+        group = draw(st.sampled_from([(), (), ("a",)]))
+        workloads.append(vm(f"v{number}", on.id, draw(st.sampled_from([1, 2, 4])), anti_affinity=group))
+        if draw(st.booleans()):
+            able = draw(st.integers(0, 3)) > 0
+            carriers.append(carrier(f"v{number}", on.id, rack=on.rack, can_power_off=able))
+    for number in range(draw(st.integers(0, 10))):
+        where = draw(st.sampled_from([*hosts, *carriers])).id
+        fields = {"pinned": draw(st.integers(0, 6)) == 0, "anti_affinity": draw(st.sampled_from([(), ("a",), ("b",)]))}
+        workloads.append(container(f"c{number}", where, draw(st.sampled_from([0.25, 1])), **fields))
+    names = [item.id for item in workloads]
+    kinds = st.sampled_from(["apart", "spread", "together"])
+    rules = [Rule("r", tuple(names[:3]), draw(kinds))] if len(names) > 3 and draw(st.booleans()) else []
+    return world([*hosts, *carriers], workloads, *rules)
