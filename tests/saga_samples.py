@@ -134,7 +134,16 @@ def _create_container() -> Sample:
 
 
 def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
-    ends = {"start": {"alpha": "running"}, "stop": {"alpha": "stopped"}, "delete": {}}
+    ends = {
+        "start": {"alpha": "running"},
+        "stop": {"alpha": "stopped"},
+        "restart": {"alpha": "running"},
+        "pause": {"alpha": "paused"},
+        "resume": {"alpha": "running"},
+        "reset": {"alpha": "running"},
+        "save": {"alpha": "stopped"},
+        "delete": {},
+    }
 
     def sample() -> Sample:
         place = place_make()
@@ -254,6 +263,14 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
         _life(lambda place: container_in(place, state="stopped"), "start"),
     ],
     "stop_workload": [_life(vm_in, "stop"), _life(container_in, "stop")],
+    "restart_workload": [_life(vm_in, "restart"), _life(container_in, "restart")],
+    "pause_workload": [_life(vm_in, "pause"), _life(container_in, "pause")],
+    "resume_workload": [
+        _life(lambda place: vm_in(place, state="paused"), "resume"),
+        _life(lambda place: container_in(place, state="paused"), "resume"),
+    ],
+    "reset_vm": [_life(vm_in, "reset")],
+    "save_vm": [_life(vm_in, "save")],
     "delete_workload": [
         _life(lambda place: vm_in(place, state="stopped"), "delete"),
         _life(lambda place: container_in(place, state="stopped"), "delete"),

@@ -83,6 +83,31 @@ def workload_stop(request: HttpRequest, uuid: UUID, force: bool = False) -> Stat
     return Status(202, services.workload_stop(request.user, workload_found(uuid), force=force))
 
 
+@router.post("/{uuid:uuid}/restart", response={202: OperationOut}, auth=OPERATE)
+def workload_restart(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.workload_restart(request.user, workload_found(uuid)))
+
+
+@router.post("/{uuid:uuid}/pause", response={202: OperationOut}, auth=OPERATE)
+def workload_pause(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.workload_pause(request.user, workload_found(uuid)))
+
+
+@router.post("/{uuid:uuid}/resume", response={202: OperationOut}, auth=OPERATE)
+def workload_resume(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.workload_resume(request.user, workload_found(uuid)))
+
+
+@router.post("/{uuid:uuid}/reset", response={202: OperationOut}, auth=OPERATE)
+def workload_reset(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.workload_reset(request.user, workload_found(uuid)))
+
+
+@router.post("/{uuid:uuid}/save", response={202: OperationOut}, auth=OPERATE)
+def workload_save(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.workload_save(request.user, workload_found(uuid)))
+
+
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)
 def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> Status[Operation]:
     return Status(202, services.workload_move(request.user, workload_found(uuid), target=host_found(payload.target)))

@@ -11,12 +11,33 @@ from typing import Any, Literal
 from hosts.states import is_silent, why_no_gateway
 
 WorkloadVerb = Literal[
-    "start", "stop", "force_stop", "delete", "move", "pin", "unpin", "keep_apart", "vnc", "serial", "exec", "attach"
+    "start",
+    "stop",
+    "force_stop",
+    "restart",
+    "pause",
+    "resume",
+    "reset",
+    "save",
+    "delete",
+    "move",
+    "pin",
+    "unpin",
+    "keep_apart",
+    "vnc",
+    "serial",
+    "exec",
+    "attach",
 ]
 WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "start",
     "stop",
     "force_stop",
+    "restart",
+    "pause",
+    "resume",
+    "reset",
+    "save",
     "delete",
     "move",
     "pin",
@@ -27,6 +48,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "exec",
     "attach",
 )
+VM_ONLY = {"reset": "reset", "save": "saved to disk"}
 CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach")}
 
 
@@ -92,6 +114,14 @@ def _state_reason(workload: Any, verb: str) -> str | None:
         return f"{name} is {state}."
     if verb in ("stop", "force_stop") and state in ("stopped", "crashed", "creating"):
         return f"{name} is {state}; there is nothing to stop."
+    if verb in VM_ONLY and workload.kind != "vm":
+        return f"{name} is a {workload.get_kind_display()}; only a VM can be {VM_ONLY[verb]}."
+    if verb in ("restart", "pause") and state != "running":
+        return f"{name} is {state}; only a running workload is {'restarted' if verb == 'restart' else 'paused'}."
+    if verb == "resume" and state != "paused":
+        return f"{name} is {state}; only a paused workload goes on."
+    if verb in VM_ONLY and state not in ("running", "paused"):
+        return f"{name} is {state}; only a VM that is on can be {VM_ONLY[verb]}."
     if verb == "delete" and state not in ("stopped", "crashed", "gone"):
         return f"{name} is {state}. Stop it before deleting it."
     if verb == "move":

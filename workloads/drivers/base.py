@@ -160,6 +160,12 @@ class VirtualMachines(Protocol):
 
     def pause(self, uuid: str) -> None: ...
 
+    def reset(self, uuid: str) -> None:
+        """Presses the reset button: the guest boots anew at once, whatever it was doing."""
+
+    def save(self, uuid: str) -> None:
+        """Ensures that the VM is off with its memory on the host's disk, from where `start` brings it back."""
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 
     def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
@@ -220,6 +226,10 @@ class Containers(Protocol):
     def start(self, uuid: str) -> None: ...
 
     def stop(self, uuid: str, timeout_s: float) -> None: ...
+
+    def pause(self, uuid: str) -> None: ...
+
+    def unpause(self, uuid: str) -> None: ...
 
     def remove(self, uuid: str) -> None:
         """Ensures that it is gone; a running one is Refused."""

@@ -98,6 +98,18 @@ class DockerContainers:
             if detail is not None and _is_up(detail):
                 client.stop(detail["Id"], timeout=math.ceil(timeout_s))
 
+    def pause(self, uuid: str) -> None:
+        with self._host.calls("pause the container") as client:
+            detail = _require(client, uuid)
+            if detail["State"]["Status"] == "running":
+                client.pause(detail["Id"])
+
+    def unpause(self, uuid: str) -> None:
+        with self._host.calls("let the container go on") as client:
+            detail = _require(client, uuid)
+            if detail["State"]["Status"] == "paused":
+                client.unpause(detail["Id"])
+
     def remove(self, uuid: str) -> None:
         with self._host.calls("remove the container") as client:
             detail = _find(client, uuid)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
+from hosts.drivers.base import WorkloadState
 from hosts.drivers.fake import (
     ACTIVE,
     FakeBmc,
@@ -141,6 +142,19 @@ class FakeMachines(FakeHypervisor):
             domain = self.host.domain(uuid)
             if domain.state == "running":
                 self._set(domain, "paused", "paused (user)")
+
+    def reset(self, uuid: str) -> None:
+        with self.world.call(self.host, "vm.reset"):
+            domain = self.host.domain(uuid)
+            if domain.state not in ACTIVE:
+                raise Refused(f"The VM {domain.name} is off. Start it instead.")
+            domain.boots += 1
+
+    def save(self, uuid: str) -> None:
+        with self.world.call(self.host, "vm.save"):
+            domain = self.host.domain(uuid)
+            if domain.state in ACTIVE:
+                self._set(domain, "stopped", "shut off (saved)")
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self.world.call(self.host, "vm.stamp"):
@@ -336,6 +350,14 @@ class FakeContainers(FakeEngine):
         with self.world.call(self.host, "container.stop"):
             self._stop(uuid)
 
+    def pause(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.pause"):
+            self._change(uuid, "running", "paused")
+
+    def unpause(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.unpause"):
+            self._change(uuid, "paused", "running")
+
     def remove(self, uuid: str) -> None:
         with self.world.call(self.host, "container.remove"):
             container = self.host.containers.get(uuid)
@@ -402,9 +424,15 @@ class FakeContainers(FakeEngine):
                 raise NotFound(f"The container image {reference} is not on the host.")
             return iter([reference.encode()])
 
+    def _change(self, uuid: str, was: WorkloadState, becomes: WorkloadState) -> None:
+        container = self.host.container(uuid)
+        if container.state == was:
+            container.state, container.reason = becomes, becomes
+            self.world.changed(self.host.name, uuid)
+
     def _stop(self, uuid: str) -> None:
         container = self.host.containers.get(uuid)
-        if container and container.state == "running":
+        if container and container.state in ("running", "paused"):
             container.state, container.reason = "stopped", "exited (0)"
             self.world.changed(self.host.name, uuid)
 

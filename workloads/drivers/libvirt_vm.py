@@ -165,6 +165,24 @@ class LibvirtMachines:
             if domain_state(*domain.state())[0] == "running":
                 domain.suspend()
 
+    def reset(self, uuid: str) -> None:
+        with self._host.calls("reset the VM") as connection:
+            domain = _require(connection, uuid)
+            if not domain.isActive():
+                raise Refused(f"The VM {domain.name()} is off. Start it instead.")
+            domain.reset()
+
+    def save(self, uuid: str) -> None:
+        with self._host.calls("save the VM to disk") as connection:
+            domain = _require(connection, uuid)
+            if not _is_active(domain):
+                if domain.hasManagedSaveImage():
+                    return
+                raise Refused(f"The VM {domain.name()} is off; there is nothing to save.")
+            if not domain.isPersistent():
+                raise Refused(f"The VM {domain.name()} is not defined on its host, so its memory cannot be kept there.")
+            domain.managedSave(0)
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self._host.calls("stamp the VM") as connection:
             domain = _require(connection, uuid)

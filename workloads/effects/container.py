@@ -49,6 +49,20 @@ def container_stop(context: PlaneContext, arguments: Data, progress: Progress) -
     return {}
 
 
+@effect("container.pause", lane="short")
+def container_pause(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: container.unpause."""
+    containers(context).pause(uuid_check(arguments["uuid"]))
+    return {}
+
+
+@effect("container.unpause", lane="short")
+def container_unpause(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: container.pause."""
+    containers(context).unpause(uuid_check(arguments["uuid"]))
+    return {}
+
+
 @effect("container.remove", lane="short")
 def container_remove(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     """As the undo of a create it is given the operation, and leaves a container of any other alone."""

@@ -130,6 +130,23 @@ def vm_resume(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
     return _state(machines(context).locate(uuid))
 
 
+@effect("vm.reset", lane="short")
+def vm_reset(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: none; what the guest was doing is gone."""
+    uuid = uuid_check(arguments["uuid"])
+    machines(context).reset(uuid)
+    return _state(machines(context).locate(uuid))
+
+
+@effect("vm.save", lane="long")
+def vm_save(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: vm.start, which brings back the saved memory."""
+    uuid = uuid_check(arguments["uuid"])
+    progress.update("writing its memory to the host's disk", at_once=True)
+    machines(context).save(uuid)
+    return _state(machines(context).locate(uuid))
+
+
 @effect("vm.stamp", lane="short")
 def vm_stamp(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     uuid = uuid_check(arguments["uuid"])

@@ -18,15 +18,15 @@ def _want(context: Context, desired: str) -> Output:
     return {"desired": workload.desired}
 
 
-def _want_running(context: Context) -> Output:
+def want_running(context: Context) -> Output:
     return _want(context, Workload.Desired.RUNNING)
 
 
-def _want_stopped(context: Context) -> Output:
+def want_stopped(context: Context) -> Output:
     return _want(context, Workload.Desired.STOPPED)
 
 
-def _want_as_before(context: Context) -> None:
+def want_as_before(context: Context) -> None:
     record(context, desired=context.output("want").get("desired", Workload.Desired.ANY))
 
 
@@ -48,7 +48,7 @@ def stop_call(context: Context, *, force: bool, timeout_s: float, role: str = "h
     return replace(call, arguments=arguments)
 
 
-def _stop(context: Context) -> EffectCall:
+def stop_as_asked(context: Context) -> EffectCall:
     parameters = context.parameters
     return stop_call(
         context,
@@ -70,7 +70,7 @@ START_WORKLOAD = register(
         "start_workload",
         "start",
         (
-            Step("want", control=_want_running, undo=_want_as_before),
+            Step("want", control=want_running, undo=want_as_before),
             Step(
                 "start",
                 effect=verb({"vm": "vm.start", "container": "container.start"}, timeout_s=60),
@@ -86,10 +86,10 @@ STOP_WORKLOAD = register(
         "stop_workload",
         "stop",
         (
-            Step("want", control=_want_stopped, undo=_want_as_before),
+            Step("want", control=want_stopped, undo=want_as_before),
             # Not undone: a guest that went down on request is not booted again behind the operator's back.
             # Tried again after a lost answer, for "ensure stopped" is harmless; a guest that ignores it fails it.
-            Step("stop", effect=_stop, attempts=2),
+            Step("stop", effect=stop_as_asked, attempts=2),
             Step("record", control=_record_stopped),
         ),
     )

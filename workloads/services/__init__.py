@@ -15,6 +15,13 @@ from workloads.services.life import (
     workload_delete,
     workload_move,
     workload_pin,
+)
+from workloads.services.power import (
+    workload_pause,
+    workload_reset,
+    workload_restart,
+    workload_resume,
+    workload_save,
     workload_start,
     workload_stop,
 )
@@ -35,7 +42,12 @@ __all__ = [
     "workload_delete",
     "workload_keep_apart",
     "workload_move",
+    "workload_pause",
     "workload_pin",
+    "workload_reset",
+    "workload_restart",
+    "workload_resume",
+    "workload_save",
     "workload_start",
     "workload_stop",
 ]

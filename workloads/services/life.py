@@ -1,4 +1,4 @@
-"""Starting, stopping, moving, pinning and deleting workloads."""
+"""Moving, pinning and deleting workloads."""
 
 from __future__ import annotations
 
@@ -10,48 +10,19 @@ from django.db import transaction
 from hosts.audit import audit_write
 from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation
-from hosts.operations.start import operation_start
 from hosts.publish import publish_change
-from hosts.services.doors import User, busy_with, refuse_if, refuse_unless
+from hosts.services.doors import User, refuse_if, refuse_unless
 from workloads.models import Container, VirtualMachine, Workload
 from workloads.services.apart import refuse_mate
-from workloads.services.capacity import Need, refuse_without_room
+from workloads.services.capacity import refuse_without_room
 from workloads.services.containers import refuse_taken_ports
+from workloads.services.operating import need_of, operate
 from workloads.states import why_not
-
-
-def workload_start(user: User, workload: Workload, *, idempotency_key: str | None = None) -> Operation:
-    """Begins to start a stopped workload where it is; raises Refused when its host has no room for it."""
-
-    def reserve(_operation: Operation) -> None:
-        assert workload.host is not None
-        refuse_without_room(workload.host, _need(workload), besides=workload.pk)
-
-    return _operate(user, workload, "start", "start_workload", idempotency_key, before_start=reserve)
-
-
-def workload_stop(
-    user: User,
-    workload: Workload,
-    *,
-    force: bool = False,
-    timeout_s: float = 60,
-    idempotency_key: str | None = None,
-) -> Operation:
-    """Begins to stop a workload. With `force` a VM that ignores the request is cut off after `timeout_s`."""
-    return _operate(
-        user,
-        workload,
-        "stop",
-        "stop_workload",
-        idempotency_key,
-        {"force": force, "timeout_s": 1 if force else timeout_s},
-    )
 
 
 def workload_delete(user: User, workload: Workload, *, idempotency_key: str | None = None) -> Operation:
     """Begins to delete a stopped workload. Disks that Stowage made go with it; those of an adopted VM stay."""
-    return _operate(user, workload, "delete", "delete_workload", idempotency_key, {"spec": _disks_to_delete(workload)})
+    return operate(user, workload, "delete", "delete_workload", idempotency_key, {"spec": _disks_to_delete(workload)})
 
 
 def workload_move(user: User, workload: Workload, *, target: Host, idempotency_key: str | None = None) -> Operation:
@@ -63,7 +34,7 @@ def workload_move(user: User, workload: Workload, *, target: Host, idempotency_k
         raise Invalid(f"{target.name} stands at another site. Choose a host of this one.", field="target")
     kind = "migrate_vm" if workload.kind == Workload.Kind.VM else "relocate_container"
     parameters = {"source": str(workload.host_id), "target": str(target.pk)}
-    return _operate(
+    return operate(
         user,
         workload,
         "move",
@@ -100,45 +71,15 @@ def moved_meanwhile(workload: Workload, source: Host | None) -> Refused:
     return Refused(f"{workload.name} is on {where} now, no longer on {was}. Plan again.")
 
 
-def _operate(
-    user: User,
-    workload: Workload,
-    verb: str,
-    kind: str,
-    idempotency_key: str | None,
-    parameters: dict[str, Any] | None = None,
-    **start: Any,
-) -> Operation:
-    refuse_unless(user, "operate", workload)
-    if idempotency_key and (known := Operation.objects.filter(idempotency_key=idempotency_key).first()):
-        return known
-    workload = Workload.objects.select_related("host").get(pk=workload.pk)
-    refuse_if(why_not(workload, verb, busy=busy_with(workload.kind, workload.pk)))
-    return operation_start(
-        kind,
-        user=user,
-        subject=(workload.kind, str(workload.pk), workload.name),
-        parameters={"workload": str(workload.pk), "host": str(workload.host_id), **(parameters or {})},
-        host=workload.host,
-        idempotency_key=idempotency_key,
-        **start,
-    )
-
-
 def _target_check(workload: Workload, target: Host, _operation: Operation) -> None:
     """In the operation's own transaction, so that the operation's target reserves the room that was seen."""
-    refuse_without_room(target, _need(workload), besides=workload.pk)
+    refuse_without_room(target, need_of(workload), besides=workload.pk)
     refuse_mate(target, workload.anti_affinity_group, besides=workload.pk)
     taken = Workload.objects.filter(host=target, name=workload.name, kind=workload.kind).exclude(pk=workload.pk)
     if taken.exists():
         raise Refused(f"{target.name} already has a {workload.get_kind_display()} named {workload.name}.")
     if container := Container.objects.filter(pk=workload.pk).first():
         refuse_taken_ports(container, target)
-
-
-def _need(workload: Workload) -> Need:
-    # CPU was promised when it was made; an adopted workload may have more vCPUs than a host has cores
-    return Need(0, workload.memory_mib, workload.disk_gib)
 
 
 def _disks_to_delete(workload: Workload) -> dict[str, Any]:
