@@ -23,6 +23,7 @@ from hosts.operations.journal import from_wire_name
 from hosts.operations.queues import plane_of
 from hosts.ranges import CHUNK_BYTES, file_answer
 from hosts.services.planes import plane_of_token
+from hosts.step_secrets import secret_kind, secret_of
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +82,8 @@ def secret(request: HttpRequest, plane: Plane, operation: UUID, step: str) -> Ht
     entry = _step_under_way(operation, step)
     if entry is None or not _is_addressed_to(entry, plane):
         return _no_such()
-    bmc = _bmc_named(entry)
-    if bmc is None:
-        return _no_such()
-    return JsonResponse({"secret": password_decrypt(bytes(bmc.password_encrypted))})
+    found = secret_of(entry)
+    return _no_such() if found is None else JsonResponse({"secret": found})
 
 
 @plane_view("GET", "HEAD")
@@ -108,14 +107,18 @@ def _controller(bmc: Bmc) -> dict[str, str]:
     }
 
 
-def _bmc_named(entry: Entry) -> BmcAddress | None:
-    """The BMC whose password the step may have."""
-    reference = entry.data.get("secret") or {}
-    if reference.get("kind") == "bmc":
-        return Bmc.objects.filter(host=reference["host"]).first()
-    if reference.get("kind") == "bmc_proposal":
-        return BmcProposal.objects.filter(operation=entry.operation_id).first()
-    return None
+@secret_kind("bmc")
+def _bmc_password(entry: Entry) -> str | None:
+    return _password_of(Bmc.objects.filter(host=entry.data["secret"]["host"]).first())
+
+
+@secret_kind("bmc_proposal")
+def _proposed_password(entry: Entry) -> str | None:
+    return _password_of(BmcProposal.objects.filter(operation=entry.operation_id).first())
+
+
+def _password_of(bmc: BmcAddress | None) -> str | None:
+    return None if bmc is None else password_decrypt(bytes(bmc.password_encrypted))
 
 
 @plane_view("GET", "HEAD", "PUT")

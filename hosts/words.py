@@ -107,6 +107,7 @@ STEPS = {
     "reset": "reset it",
     "resume": "let it run on the new host",
     "save": "save its memory to disk",
+    "seed": "write what it is told at its first boot",
     "set": "set it",
     "stamp": "write down who owns it",
     "start": "start it",
@@ -116,6 +117,7 @@ STEPS = {
     "verify": "look at both hosts",
     "volumes": "make its disks",
     "wait_healthy": "wait until it stays up",
+    "wipe": "write zeros over it",
     "want": "write down what is wanted",
     "want_on": "write down that it shall be on",
 }

@@ -26,8 +26,11 @@ from tests.factories import (
 )
 from tests.hosts.operations.harness import Harness
 from workloads import services
-from workloads.models import Image, Workload
+from workloads.first_boot import FirstBoot
+from workloads.models import Image, VirtualMachine, VmSeed, Workload
 
+IMAGES = "/var/lib/libvirt/images/"
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1mHq3l0m8Yf3v0T0g8H5b8v7R6c2Q1q9J0s3n4k5Zx ann@here"
 FACTS = {
     "machine_id": "0" * 31 + "1",
     "host_uuid": "11111111-2222-3333-4444-555555555555",
@@ -121,6 +124,46 @@ def _create_vm() -> Sample:
     )
     workload_id = operation.subject_id
     return Sample(place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"})
+
+
+def _create_vm_with_seed() -> Sample:
+    place = place_make()
+    operation = services.vm_create(
+        place.user,
+        name="web-9",
+        image=image_make("debian"),
+        cpu_cores=1,
+        memory_mib=256,
+        disk_gib=1,
+        host=place.alpha,
+        first_boot=FirstBoot(user="ann", ssh_keys=(SSH_KEY,)),
+    )
+    workload_id = operation.subject_id
+
+    def is_done() -> bool:
+        seeds = [path for path in place.world.hosts["alpha"].files_for(IMAGES) if path.endswith("-seed.img")]
+        return (
+            place.world.places(workload_id) == {"alpha": "running"} and len(seeds) == 1 and not VmSeed.objects.exists()
+        )
+
+    return Sample(place.harness, operation, is_done)
+
+
+def _wipe_seed() -> Sample:
+    place = place_make()
+    vm = VirtualMachine.objects.get(pk=vm_in(place).pk)
+    path = f"{IMAGES}{vm.pk}-seed.img"
+    vm.disks.append({"target": "vdb", "path": path, "format": "raw", "size_gib": 1 / 1024})
+    vm.has_seed = True
+    vm.save()
+    file = FakeFile("seed", 1024**2)
+    place.world.hosts["alpha"].files_for(path)[path] = file
+    operation = services.seed_wipe(place.user, vm)
+
+    def is_done() -> bool:
+        return file.content == "zeros" and not VirtualMachine.objects.get(pk=vm.pk).has_seed
+
+    return Sample(place.harness, operation, is_done, ("content",))
 
 
 def _create_container() -> Sample:
@@ -256,7 +299,8 @@ def _maintenance(*, on: bool) -> Callable[[], Sample]:
 
 
 SAMPLES: dict[str, list[Callable[[], Sample]]] = {
-    "create_vm": [_create_vm],
+    "create_vm": [_create_vm, _create_vm_with_seed],
+    "wipe_seed": [_wipe_seed],
     "create_container": [_create_container],
     "start_workload": [
         _life(lambda place: vm_in(place, state="stopped"), "start"),

@@ -77,6 +77,13 @@ def move() -> tuple[str, Any]:
     return f"/api/workloads/{container.pk}/move", {"target": str(target.pk)}
 
 
+def seeded() -> tuple[str, Any]:
+    vm = vm_make(host_make(), has_seed=True)
+    vm.disks.append({"target": "vdb", "path": f"/var/lib/libvirt/images/{vm.pk}-seed.img", "format": "raw"})
+    vm.save()
+    return f"/api/workloads/{vm.pk}/wipe-first-boot", None
+
+
 def new_image() -> tuple[str, Any]:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -167,6 +174,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/resume": on_vm("/resume", state="paused"),
     f"POST /api/workloads/{UUID}/reset": on_vm("/reset"),
     f"POST /api/workloads/{UUID}/save": on_vm("/save"),
+    f"POST /api/workloads/{UUID}/wipe-first-boot": seeded,
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from hosts.admin_base import ReadOnlyAdmin
-from workloads.models import Console, ConsoleLog, Container, Image, Sighting, VirtualMachine, Workload
+from workloads.models import Console, ConsoleLog, Container, Image, Sighting, VirtualMachine, VmSeed, Workload
 
 
 @admin.register(Workload)
@@ -21,6 +21,15 @@ class VirtualMachineAdmin(ReadOnlyAdmin):
     list_display = ("name", "host", "state", "cpu_cores", "memory_mib")
     list_select_related = ("host",)
     search_fields = ("name", "uuid")
+
+
+@admin.register(VmSeed)
+class VmSeedAdmin(ReadOnlyAdmin):
+    """That there is one, and never what is in it."""
+
+    list_display = ("vm",)
+    fields = ("vm",)
+    list_select_related = ("vm",)
 
 
 @admin.register(Container)

@@ -15,7 +15,8 @@ from hosts.errors import NotFound
 from hosts.models import Host, Operation
 from hosts.schemas import OperationOut
 from workloads import queries, services
-from workloads.models import Image, Workload
+from workloads.first_boot import FirstBoot
+from workloads.models import Image, VirtualMachine, Workload
 from workloads.schemas import ApartIn, ContainerIn, ImageOut, MoveIn, PinIn, VmIn, WorkloadOut, WorkloadPage
 
 router = Router(tags=["workloads"])
@@ -27,6 +28,13 @@ def workload_found(uuid: UUID) -> Workload:
     if workload is None:
         raise NotFound("There is no such workload. It may have been removed.")
     return workload
+
+
+def vm_found(uuid: UUID) -> VirtualMachine:
+    vm = VirtualMachine.objects.select_related("host").filter(pk=uuid).first()
+    if vm is None:
+        raise NotFound("There is no such VM. It may have been removed.")
+    return vm
 
 
 def image_found(uuid: UUID) -> Image:
@@ -64,6 +72,10 @@ def workload_one(request: HttpRequest, uuid: UUID) -> Workload:
 def vm_create(request: HttpRequest, payload: VmIn) -> Status[Operation]:
     values = payload.dict()
     image, host = image_found(values.pop("image")), _chosen(values.pop("host"))
+    wish = values.pop("first_boot")
+    values["first_boot"] = (
+        FirstBoot(**{key: tuple(v) if isinstance(v, list) else v for key, v in wish.items()}) if wish else None
+    )
     return Status(202, services.vm_create(request.user, image=image, host=host, **values))
 
 
@@ -106,6 +118,11 @@ def workload_reset(request: HttpRequest, uuid: UUID) -> Status[Operation]:
 @router.post("/{uuid:uuid}/save", response={202: OperationOut}, auth=OPERATE)
 def workload_save(request: HttpRequest, uuid: UUID) -> Status[Operation]:
     return Status(202, services.workload_save(request.user, workload_found(uuid)))
+
+
+@router.post("/{uuid:uuid}/wipe-first-boot", response={202: OperationOut}, auth=OPERATE)
+def workload_wipe_first_boot(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.seed_wipe(request.user, vm_found(uuid)))
 
 
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 from django import forms
 
 from hosts.forms import StyledForm
 from hosts.models import Host
+from workloads.first_boot import FirstBoot
 from workloads.models import Image
 
 # what a container does when it ends: the engine's word and ours
@@ -25,6 +27,49 @@ class HostChoice(forms.ModelChoiceField):
     def __init__(self) -> None:
         hosts = Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED)
         super().__init__(hosts, required=False, empty_label="choose for me", label="Host")
+
+
+class FirstBootForm(StyledForm):
+    """What cloud-init in the image does at the first boot; left empty, nothing is told."""
+
+    user = forms.CharField(max_length=32, required=False, help_text="A user with sudo, who logs in by the key below.")
+    password = forms.CharField(
+        max_length=128,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="For the console; SSH takes keys only.",
+    )
+    ssh_keys = forms.CharField(
+        label="SSH keys",
+        required=False,
+        max_length=20000,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="Public ones, one on a line.",
+    )
+    packages = forms.CharField(required=False, max_length=4000, help_text="To install, with spaces between.")
+    address = forms.CharField(
+        required=False, max_length=64, help_text="With its prefix, for example 10.0.0.5/24. Empty: by DHCP."
+    )
+    gateway = forms.CharField(required=False, max_length=45)
+    name_servers = forms.CharField(required=False, max_length=300, help_text="With spaces between.")
+    user_data = forms.CharField(
+        label="User-data of your own",
+        required=False,
+        max_length=65536,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "class": "mono"}),
+        help_text="Instead of the fields above: begins with #cloud-config, or #! for a script.",
+    )
+
+    def wish(self) -> FirstBoot | None:
+        """What was filled in, or None when nothing was."""
+        values: dict[str, Any] = {name: self.cleaned_data[name].strip() for name in self.fields}
+        if not any(values.values()):
+            return None
+        values["ssh_keys"] = tuple(line.strip() for line in values["ssh_keys"].splitlines() if line.strip())
+        values["user_data"] = values["user_data"].replace("\r\n", "\n")
+        for name in ("packages", "name_servers"):
+            values[name] = tuple(values[name].split())
+        return FirstBoot(**values)
 
 
 class VmForm(StyledForm):

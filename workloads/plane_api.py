@@ -1,4 +1,4 @@
-"""Image bytes for planes."""
+"""Image bytes for planes, and what a VM is told at its first boot."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 
-from hosts.models import Plane
+from hosts.credentials import password_decrypt
+from hosts.models import Entry, Plane
 from hosts.plane_api import plane_view
 from hosts.ranges import file_answer
-from workloads.models import Image
+from hosts.step_secrets import secret_kind
+from workloads.models import Image, VmSeed
 from workloads.services.images import image_path
 
 
@@ -21,3 +23,10 @@ def image_content(request: HttpRequest, plane: Plane, uuid: UUID) -> HttpRespons
     if image is None or path is None or not path.is_file():
         return JsonResponse({"error": "NotFound", "message": "There is no such image."}, status=404)
     return file_answer(request, path, image.size_bytes, image.sha256)
+
+
+@secret_kind("seed")
+def _seed_files(entry: Entry) -> str | None:
+    """JSON of the seed's files by name."""
+    seed = VmSeed.objects.filter(vm=entry.data["secret"]["workload"]).first()
+    return None if seed is None else password_decrypt(bytes(seed.files_encrypted))

@@ -38,12 +38,24 @@ class WorkloadPage(Schema):
     count: int
 
 
+class FirstBootIn(Schema):
+    user: str = Field("", max_length=32)
+    ssh_keys: list[str] = Field(default=[], max_length=50)
+    password: str = Field("", max_length=128)
+    packages: list[str] = Field(default=[], max_length=200)
+    address: str = Field("", max_length=64)
+    gateway: str = Field("", max_length=45)
+    name_servers: list[str] = Field(default=[], max_length=8)
+    user_data: str = Field("", max_length=65536)
+
+
 class VmIn(Schema):
     name: str = Field(max_length=63)
     image: UUID
     cpu_cores: int = Field(1, ge=1, le=1024)
     memory_mib: int = Field(256, ge=1, le=2**31 - 1)
     disk_gib: float = Field(1, gt=0, le=1e6)
+    first_boot: FirstBootIn | None = None
     host: UUID | None = None
     anti_affinity_group: str = Field("", max_length=63)
 

@@ -19,6 +19,7 @@ WorkloadVerb = Literal[
     "resume",
     "reset",
     "save",
+    "wipe_seed",
     "delete",
     "move",
     "pin",
@@ -38,6 +39,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "resume",
     "reset",
     "save",
+    "wipe_seed",
     "delete",
     "move",
     "pin",
@@ -48,7 +50,8 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "exec",
     "attach",
 )
-VM_ONLY = {"reset": "reset", "save": "saved to disk"}
+ON_ONLY = {"reset": "reset", "save": "saved to disk"}
+VM_ONLY = ON_ONLY | {"wipe_seed": "told something at its first boot"}
 CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach")}
 
 
@@ -120,8 +123,8 @@ def _state_reason(workload: Any, verb: str) -> str | None:
         return f"{name} is {state}; only a running workload is {'restarted' if verb == 'restart' else 'paused'}."
     if verb == "resume" and state != "paused":
         return f"{name} is {state}; only a paused workload goes on."
-    if verb in VM_ONLY and state not in ("running", "paused"):
-        return f"{name} is {state}; only a VM that is on can be {VM_ONLY[verb]}."
+    if verb in ON_ONLY and state not in ("running", "paused"):
+        return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
     if verb == "delete" and state not in ("stopped", "crashed", "gone"):
         return f"{name} is {state}. Stop it before deleting it."
     if verb == "move":

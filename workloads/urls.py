@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import consoles, creation, workloads
+from workloads.views import consoles, creation, verbs, workloads
 
 
 class WorkloadVerb:
     """The verbs of a workload's buttons, and nothing else."""
 
-    regex = "|".join(workloads.BUTTONS)
+    regex = "|".join(verbs.VERBS)
 
     def to_python(self, value: str) -> str:
         return value
@@ -40,7 +40,7 @@ urlpatterns = [
     path("workloads/new/vm/", creation.vm_new, name="vm-new"),
     path("workloads/new/container/", creation.container_new, name="container-new"),
     path("workloads/<uuid:uuid>/", workloads.workload_page, name="workload"),
-    path("workloads/<uuid:uuid>/<workload_verb:verb>/", workloads.workload_verb, name="workload-verb"),
+    path("workloads/<uuid:uuid>/<workload_verb:verb>/", verbs.workload_verb, name="workload-verb"),
     path("workloads/<uuid:uuid>/move/", workloads.workload_move, name="workload-move"),
     path("workloads/<uuid:uuid>/pin/", workloads.workload_pin, name="workload-pin"),
     path("workloads/<uuid:uuid>/keep-apart/", workloads.workload_keep_apart, name="workload-keep-apart"),

@@ -14,7 +14,10 @@ import pytest
 
 from hosts.plane.pools import pool_identity
 from tests.lab.effects_inside import EffectsInside
+from tests.lab.flow import container, person, tiny, vm
 from tests.lab.test_lab_itself import RunningLab, lab_clean, lab_start
+
+__all__ = ["container", "driver_lab", "person", "tiny", "vm"]  # fixtures
 
 
 class DriverLab:

@@ -20,11 +20,6 @@ LIMIT_S = 180.0  # a busy machine; what it took is printed
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> ApiPerson:
-    return ApiPerson(stack)
-
-
-@pytest.fixture(scope="module")
 def receiver(stack: Stack) -> Iterator[WebReceiver]:
     """Listens on this machine's address in the lab: a private one, as a chat server inside would have."""
     environment = dict(line.split("=", 1) for line in (stack.data_dir / "env").read_text().splitlines() if "=" in line)

@@ -17,11 +17,6 @@ from tests.stack import Stack
 ADDRESS = "192.0.2.7"
 
 
-@pytest.fixture(scope="module")
-def person(stack: Stack) -> ApiPerson:
-    return ApiPerson(stack)
-
-
 def enrol(person: ApiPerson, name: str, **wish: Any) -> dict[str, Any]:
     rack = person.get("/hosts/racks")[0]["id"]
     status, begun = person.call("POST", "/hosts", {"name": name, "rack_id": rack, "management_address": ADDRESS} | wish)

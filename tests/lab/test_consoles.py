@@ -21,11 +21,6 @@ LOGGED_OUT, FORBIDDEN, REFUSED, ENDED = 4401, 4403, 4408, 1000
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> ApiPerson:
-    return ApiPerson(stack)
-
-
-@pytest.fixture(scope="module")
 def admin(stack: Stack) -> Login:
     return Login(stack.url, stack.username, stack.password)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.lab.api_person import ApiPerson
 from tests.lab.test_main_flow import eventually
@@ -13,11 +12,6 @@ from tests.stack import Stack
 
 SEEN_WITHIN_S = 60.0  # two readings of the power, ten seconds apart, and a busy machine
 WAKE_LIMIT_S = 120.0
-
-
-@pytest.fixture(scope="module")
-def person(stack: Stack) -> ApiPerson:
-    return ApiPerson(stack)
 
 
 def switch_by_hand(stack: Stack, host: str, reset_type: str) -> None:

@@ -189,6 +189,9 @@ class Volumes(Protocol):
     def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
         """Ensures the disk's file, a full copy of the cached image grown to size; whether this call made it."""
 
+    def seed_write(self, path: str, vm_uuid: str, image: bytes) -> None:
+        """Overwrites the seed disk that stands there; raises Refused when there is none of the image's size."""
+
     def remove(self, path: str, vm_uuid: str) -> None:
         """Ensures that the disk is gone: deleted when Stowage made it, set aside when not."""
 

@@ -253,6 +253,12 @@ class FakeVolumes:
         with self.world.call(self.host, "volume.remove"):
             self.host.files_for(path).pop(path, None)
 
+    def seed_write(self, path: str, vm_uuid: str, image: bytes) -> None:
+        with self.world.call(self.host, "volume.seed_write"):
+            if path not in self.host.files_for(path):
+                raise Refused("The VM has no seed disk on this host.")
+            self.host.files_for(path)[path].content = "seed" if image.strip(b"\0") else "zeros"
+
     def refuse_existing(self, path: str) -> None:
         if path in self.host.files_for(path):
             raise Refused(f"{self.host.name} already has a file {path}. Move it away first.")

@@ -102,6 +102,20 @@ class PoolVolumes:
                 os.unlink(part)
         return True
 
+    def seed_write(self, path: str, vm_uuid: str, image: bytes) -> None:
+        self._pool_folder(path)
+        if os.path.basename(path) != f"{vm_uuid}-seed.img":
+            raise Refused("Only the VM's own seed disk is written over.", path)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise Refused("The VM has no seed disk on this host.", path) from error
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            if os.fstat(handle).st_size != len(image):
+                raise Refused("The VM's seed disk has another size than a seed has.", path)
+            file.write(image)
+            os.fsync(handle)
+
     def remove(self, path: str, vm_uuid: str) -> None:
         self._pool_folder(path)
         _refuse_locked(path)

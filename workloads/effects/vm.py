@@ -11,6 +11,7 @@ from hosts.plane.effects import effect
 from hosts.plane.host_effects import TRIAL
 from hosts.plane.progress import Progress
 from workloads.drivers.base import Location
+from workloads.drivers.seed_image import SEED_BYTES, seed_image
 from workloads.drivers.specs import DiskSpec, VmSpec, path_check, uuid_check
 from workloads.effects import migrate
 from workloads.effects.described import described
@@ -48,6 +49,26 @@ def vm_volumes_ensure(context: PlaneContext, arguments: Data, progress: Progress
             files.remove(disk.path, spec.uuid)
         raise
     return {"created": [disk.path for disk in made], "paths": [disk.path for disk in spec.disks]}
+
+
+@effect("vm.seed_write", lane="long", brings_work=True)
+def vm_seed_write(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Fills the seed disk that vm.volumes_ensure made. Undo: none of its own; the disk goes with the others.
+
+    The files are fetched now and kept nowhere but on that disk.
+    """
+    path, uuid = path_check(arguments["path"]), uuid_check(arguments["uuid"])
+    files = json.loads(context.control.secret(arguments["secret"]))
+    volumes(context).seed_write(path, uuid, seed_image(files))
+    return {}
+
+
+@effect("vm.seed_wipe", lane="long")
+def vm_seed_wipe(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Zeros over the seed disk, also while the VM runs. Undo: none; that is the point of it."""
+    path, uuid = path_check(arguments["path"]), uuid_check(arguments["uuid"])
+    volumes(context).seed_write(path, uuid, bytes(SEED_BYTES))
+    return {}
 
 
 @effect("vm.volumes_remove", lane="long")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hosts.operations.registry import register
-from hosts.operations.saga import Context, Saga, Step
-from workloads.models import Workload
+from hosts.operations.saga import Context, EffectCall, Saga, Step
+from workloads.models import VmSeed, Workload
 from workloads.sagas.calls import (
     generation_of,
     long_call,
     record_observed,
     row_remove,
     short_call,
+    uuid_of,
 )
 
 
@@ -24,7 +26,23 @@ def _spec(context: Context) -> dict[str, Any]:
     }
 
 
+def _has_seed(context: Context) -> bool:
+    return bool(context.parameters.get("seed_path"))
+
+
+def _seed_write(context: Context) -> EffectCall:
+    call = long_call(
+        context,
+        "vm.seed_write",
+        timeout_s=120,
+        path=context.parameters["seed_path"],
+        secret=f"/plane/v1/secrets/{context.operation.pk}/seed",
+    )
+    return replace(call, secret={"kind": "seed", "workload": uuid_of(context)})
+
+
 def _record(context: Context) -> None:
+    VmSeed.objects.filter(vm=uuid_of(context)).delete()
     record_observed(
         context, Workload.State.RUNNING, desired=Workload.Desired.RUNNING, generation=generation_of(context)
     )
@@ -41,6 +59,7 @@ CREATE_VM = register(
                 effect=lambda context: long_call(context, "vm.volumes_ensure", timeout_s=2700, spec=_spec(context)),
                 undo_effect=lambda context: long_call(context, "vm.volumes_remove", spec=_spec(context)),
             ),
+            Step("seed", effect=_seed_write, when=_has_seed),
             Step(
                 "define",
                 effect=lambda context: long_call(context, "vm.define", timeout_s=60, spec=_spec(context)),

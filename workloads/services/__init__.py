@@ -25,7 +25,7 @@ from workloads.services.power import (
     workload_start,
     workload_stop,
 )
-from workloads.services.vms import vm_create
+from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
     "console_end",
@@ -37,6 +37,7 @@ __all__ = [
     "image_upload",
     "moved_meanwhile",
     "refuse_without_room",
+    "seed_wipe",
     "ticket_issue",
     "vm_create",
     "workload_delete",

@@ -28,7 +28,7 @@ def operate(
     refuse_unless(user, "operate", workload)
     if idempotency_key and (known := Operation.objects.filter(idempotency_key=idempotency_key).first()):
         return known
-    workload = Workload.objects.select_related("host").get(pk=workload.pk)
+    workload = type(workload)._default_manager.select_related("host").get(pk=workload.pk)
     refuse_if(why_not(workload, verb, busy=busy_with(workload.kind, workload.pk)))
     return operation_start(
         kind,

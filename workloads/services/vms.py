@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import uuid as uuids
 from functools import partial
+from typing import Any
 
 from hosts.accounts import account_of
-from hosts.errors import Invalid
+from hosts.credentials import password_encrypt
+from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation, PoolMount
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
 from hosts.services.doors import User, name_check, refuse_unless
 from hosts.units import GIB
-from workloads.models import Image, VirtualMachine, Workload
+from workloads.first_boot import FirstBoot, seed_files
+from workloads.models import Image, VirtualMachine, VmSeed, Workload
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, pool_choose, refuse_impossible, refuse_without_room
+from workloads.services.operating import operate
 
 VCPUS_MOST = 256
 DISK_GIB_LEAST = 0.05
+SEED_FILE, SEED_GIB = "seed.img", 1 / 1024
 
 
 def vm_create(
@@ -31,9 +37,13 @@ def vm_create(
     host: Host | None = None,
     bridge: str | None = None,
     anti_affinity_group: str = "",
+    first_boot: FirstBoot | None = None,
     idempotency_key: str | None = None,
 ) -> Operation:
     """Begins to make a VM and start it. Without a host, one with room is taken.
+
+    `first_boot` is what cloud-init in its image shall do; it is kept under encryption until it is on the VM's seed
+    disk, and comes out of Stowage by no other way.
 
     Raises Invalid for input that no host could serve, Refused when there is no room now. Nothing is left behind by
     a refusal, nor by an operation that fails.
@@ -50,11 +60,15 @@ def vm_create(
     host = host or host_choose(need)
     mount = pool_choose(host, disk_gib)
     vm = _row(user, name, image, need, host, bridge or host.bridge, mount, group)
-    parameters = {
-        "workload": str(vm.uuid),
-        "host": str(host.pk),
-        "spec": _spec(vm, mount, image),
-    }
+    parameters: dict[str, Any] = {"workload": str(vm.uuid), "host": str(host.pk)}
+    seed = None
+    if first_boot is not None:
+        files = seed_files(name, str(vm.uuid), vm.nics[0]["mac"], first_boot)
+        seed = VmSeed(vm_id=vm.uuid, files_encrypted=password_encrypt(json.dumps(files)))
+        vm.disks.append(_disk(vm.uuid, mount, "vdb", SEED_FILE, "raw", SEED_GIB))
+        vm.has_seed = True
+        parameters["seed_path"] = vm.disks[-1]["path"]
+    parameters["spec"] = _spec(vm, mount, image)
     return operation_start(
         "create_vm",
         user=user,
@@ -62,8 +76,16 @@ def vm_create(
         parameters=parameters,
         host=host,
         idempotency_key=idempotency_key,
-        before_start=partial(_reserve, vm, need),
+        before_start=partial(_reserve, vm, need, seed),
     )
+
+
+def seed_wipe(user: User, vm: VirtualMachine, *, idempotency_key: str | None = None) -> Operation:
+    """Begins to overwrite what the VM was told at its first boot. The guest has done it by then, or never will."""
+    path = next((disk["path"] for disk in vm.disks if disk["path"].endswith(f"{vm.pk}-{SEED_FILE}")), None)
+    if path is None or not vm.has_seed:
+        raise Refused(f"{vm.name} has no first-boot data that could be wiped.")
+    return operate(user, vm, "wipe_seed", "wipe_seed", idempotency_key, {"seed_path": path})
 
 
 def name_free_check(name: str) -> None:
@@ -84,13 +106,15 @@ def image_source(image: Image) -> dict[str, object]:
     }
 
 
-def _reserve(vm: VirtualMachine, need: Need, _operation: Operation) -> None:
+def _reserve(vm: VirtualMachine, need: Need, seed: VmSeed | None, _operation: Operation) -> None:
     """In the operation's own transaction: the last place is given once, and so is a name."""
     name_free_check(vm.name)
     assert vm.host is not None
     refuse_without_room(vm.host, need)
     refuse_mate(vm.host, need.group)
     vm.save(force_insert=True)
+    if seed is not None:
+        seed.save(force_insert=True)
     publish_change("workload", vm.uuid, "creating")
 
 
@@ -124,14 +148,6 @@ def _row(
     group: str,
 ) -> VirtualMachine:
     uuid = uuids.uuid4()
-    disk = {
-        "target": "vda",
-        "path": f"{mount.path}/{uuid}-vda.qcow2",
-        "format": "qcow2",
-        "size_gib": need.disk_gib,
-        "pool": mount.pool.name,
-        "shared_pool_id": mount.pool.pool_id,
-    }
     return VirtualMachine(
         uuid=uuid,
         kind=Workload.Kind.VM,
@@ -144,11 +160,22 @@ def _row(
         memory_mib=need.memory_mib,
         disk_gib=need.disk_gib,
         anti_affinity_group=group,
-        disks=[disk],
+        disks=[_disk(uuid, mount, "vda", "vda.qcow2", "qcow2", need.disk_gib)],
         bridges=[bridge],
         nics=[{"bridge": bridge, "mac": _mac(uuid)}],
         image=image,
     )
+
+
+def _disk(uuid: uuids.UUID, mount: PoolMount, target: str, file: str, kind: str, size_gib: float) -> dict[str, Any]:
+    return {
+        "target": target,
+        "path": f"{mount.path}/{uuid}-{file}",
+        "format": kind,
+        "size_gib": size_gib,
+        "pool": mount.pool.name,
+        "shared_pool_id": mount.pool.pool_id,
+    }
 
 
 def _mac(uuid: uuids.UUID) -> str:
@@ -164,7 +191,7 @@ def _spec(vm: VirtualMachine, mount: PoolMount, image: Image | None) -> dict[str
             "path": disk["path"],
             "size_gib": disk["size_gib"],
             "format": disk["format"],
-            "image": image_source(image) if image else None,
+            "image": image_source(image) if image and disk["target"] == "vda" else None,
         }
         for disk in vm.disks
     ]

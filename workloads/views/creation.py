@@ -16,13 +16,18 @@ from hosts.errors import StowageError
 from hosts.forms import add_error
 from hosts.once import FIELD, key_of, token_new
 from workloads import services
-from workloads.forms import ContainerForm, ImageForm, VmForm
+from workloads.forms import ContainerForm, FirstBootForm, ImageForm, VmForm
 from workloads.models import Image
 
 
 @form_page("operate")
 def vm_new(request: HttpRequest) -> HttpResponse:
-    return _new(request, VmForm(request.POST or None), services.vm_create, "workloads/new_vm.html")
+    first_boot = FirstBootForm(request.POST or None)
+
+    def create(user: Any, **values: Any) -> Any:
+        return services.vm_create(user, first_boot=first_boot.wish(), **values)
+
+    return _new(request, VmForm(request.POST or None), create, "workloads/new_vm.html", first_boot)
 
 
 @form_page("operate")
@@ -30,22 +35,24 @@ def container_new(request: HttpRequest) -> HttpResponse:
     return _new(request, ContainerForm(request.POST or None), services.container_create, "workloads/new_container.html")
 
 
-def _new(request: HttpRequest, form: Any, create: Any, template: str) -> HttpResponse:
-    if request.method == "POST" and form.is_valid():
+def _new(request: HttpRequest, form: Any, create: Any, template: str, more: Any = None) -> HttpResponse:
+    """The form, and `more` of it that `create` reads itself."""
+    if request.method == "POST" and form.is_valid() and (more is None or more.is_valid()):
         try:
             operation = create(request.user, **form.cleaned_data, idempotency_key=key_of(request))
         except StowageError as error:
-            add_error(form, error)
+            add_error(more if more is not None and getattr(error, "field", None) in more.fields else form, error)
         else:
             return redirect("operation", uuid=operation.pk)
     context = {
         "form": form,
+        "more": more,
         # a form that is shown again with its errors is still the same wish
         "once_token": request.POST.get(FIELD) or token_new(),
         "references": list(Image.objects.exclude(reference="").values_list("reference", flat=True)),
         "has_images": Image.objects.filter(format__in=services.images.DISK_FORMATS).exists(),
     }
-    return render(request, template, context, status=422 if form.errors else 200)
+    return render(request, template, context, status=422 if form.errors or (more is not None and more.errors) else 200)
 
 
 @page("view")
@@ -75,7 +82,12 @@ def image_new(request: HttpRequest) -> HttpResponse:
             add_error(form, error)
         else:
             return redirect("images")
-    return render(request, "workloads/new_image.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request,
+        "workloads/new_image.html",
+        {"form": form},
+        status=422 if form.errors else 200,
+    )
 
 
 @action("operate")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -13,7 +12,7 @@ from django.urls import reverse
 
 from hosts.access import may
 from hosts.buttons import Button
-from hosts.doors import action, done_or_said, must_have_typed, page
+from hosts.doors import action, done_or_said, page
 from hosts.errors import Invalid
 from hosts.models import Host
 from hosts.once import key_of
@@ -25,11 +24,11 @@ from workloads.models import Workload
 from workloads.states import why_not
 from workloads.views.consoles import console_links
 from workloads.views.targets import move_targets
+from workloads.views.verbs import more_buttons, verb_buttons
 
 PAGE_ROWS = 50
 LOGS_SHOWN = OPEN_SHOWN = 20
 NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
-BUTTONS = ("start", "stop", "force_stop", "delete")
 
 
 @page("view")
@@ -68,16 +67,18 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
     def reason(verb: str) -> str | None:
         return why_not(workload, verb, busy=busy) if is_operator else NOT_AN_OPERATOR
 
+    own = queries.workload_own(workload)
     sightings = list(workload.sightings.select_related("host"))
     pin_verb = "unpin" if workload.is_pinned else "pin"
     return {
         "workload": workload,
-        "own": queries.workload_own(workload),
+        "own": own,
         "differs": "" if busy else queries.differs(workload),
         "sightings": sightings,
         "running_twice": queries.running_twice(workload, sightings),
         "operations": operations_of(workload.pk),
-        "buttons": _buttons(workload, reason),
+        "buttons": verb_buttons(workload, reason),
+        "more_buttons": more_buttons(workload, own, reason),
         "consoles": console_links(request, workload),
         "consoles_open": list(queries.consoles_open(workload.pk)[:OPEN_SHOWN]) if is_operator else [],
         "may_administer": may(request.user, "administer", workload),
@@ -97,50 +98,6 @@ def _pin_button(workload: Workload, refused: str | None) -> Button:
     label = "Let it move again" if workload.is_pinned else "Pin to its host"
     url = reverse("workload-pin", args=[workload.pk])
     return Button("pin", label, url, refused, "btn-sm", "pin", hidden=(("on", "0"),))
-
-
-def _buttons(workload: Workload, reason: Any) -> list[Button]:
-    def url(verb: str) -> str:
-        return reverse("workload-verb", args=[workload.pk, verb])
-
-    name = workload.name
-    what = "its disks" if workload.kind == Workload.Kind.VM and not workload.is_adopted else "its definition"
-    start = Button("start", "Start", url("start"), reason("start"), "btn-primary", "play")
-    stop = Button("stop", "Stop", url("stop"), reason("stop"), "", "stop")
-    delete_ask = f"{name} and {what} are removed from its host. There is no way back."
-    delete = Button(
-        "delete", "Delete", url("delete"), reason("delete"), "btn-outline-danger", "trash", delete_ask, name
-    )
-    force_ask = f"{name} is cut off at once, as if its power failed. Unsaved data in it is lost."
-    force = Button(
-        "force", "Force off", url("force_stop"), reason("stop"), "btn-outline-danger", "power", force_ask, name
-    )
-    return [stop, force, delete] if reason("start") and not reason("stop") else [start, stop, delete]
-
-
-@action("operate")
-def workload_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
-    workload = get_object_or_404(Workload, pk=uuid)
-
-    def act() -> Any:
-        if verb in ("delete", "force_stop"):
-            must_have_typed(request, workload.name)
-        return _VERBS[verb](request.user, workload, key_of(request))
-
-    operation = done_or_said(request, act)
-    if operation is not None and verb == "delete":
-        return redirect("operation", uuid=operation.pk)
-    if operation is not None:
-        messages.success(request, f"Begun: {verb.replace('_', ' ')}, {workload.name}.")
-    return redirect("workload", uuid=workload.pk)
-
-
-_VERBS = {
-    "start": lambda user, workload, key: services.workload_start(user, workload, idempotency_key=key),
-    "stop": lambda user, workload, key: services.workload_stop(user, workload, idempotency_key=key),
-    "force_stop": lambda user, workload, key: services.workload_stop(user, workload, force=True, idempotency_key=key),
-    "delete": lambda user, workload, key: services.workload_delete(user, workload, idempotency_key=key),
-}
 
 
 @action("operate")

@@ -93,7 +93,7 @@ class FakeControl:
     """The control plane's HTTP door as a plane sees it."""
 
     def secret(self, path: str) -> str:
-        return "bmc-password"
+        return '{"user-data": "#cloud-config"}' if path.endswith("/seed") else "bmc-password"
 
     def blob_send(self, path: str, chunks: Iterable[bytes], progress: Any = None) -> None:
         b"".join(chunks)

@@ -226,3 +226,29 @@ def test_a_file_in_the_way_of_a_prepared_target_is_refused_and_stays(volumes: Po
 def test_a_pool_is_known_by_its_marker(volumes: PoolVolumes, pool: Path) -> None:
     assert volumes.pool_of(f"{pool}/x.qcow2") == ("local", "pool-identity")
     assert volumes.pool_of("/elsewhere/x.qcow2") is None
+
+
+def test_a_seed_disk_is_written_over_in_place_and_nothing_else_is(volumes: PoolVolumes, pool: Path) -> None:
+    seed = DiskSpec("vdb", f"{pool}/{UUID}-seed.img", 1 / 1024, "raw", "local")
+    volumes.ensure(seed, UUID, None)
+
+    volumes.seed_write(seed.path, UUID, b"x" * MIB)
+
+    assert Path(seed.path).read_bytes() == b"x" * MIB
+    with pytest.raises(Refused, match="another size"):
+        volumes.seed_write(seed.path, UUID, b"x")
+    Path(f"{pool}/{UUID}-vda.qcow2").write_bytes(b"0" * MIB)
+    with pytest.raises(Refused, match="own seed disk"):
+        volumes.seed_write(f"{pool}/{UUID}-vda.qcow2", UUID, b"x" * MIB)
+    with pytest.raises(Refused, match="no seed disk"):
+        volumes.seed_write(f"{pool}/{uuid.UUID(int=9)}-seed.img", str(uuid.UUID(int=9)), b"x" * MIB)
+
+
+def test_a_seed_disk_that_is_a_link_is_not_followed(volumes: PoolVolumes, pool: Path, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"0" * MIB)
+    (pool / f"{UUID}-seed.img").symlink_to(tmp_path / "victim")
+
+    with pytest.raises((Refused, OSError)):
+        volumes.seed_write(f"{pool}/{UUID}-seed.img", UUID, b"x" * MIB)
+
+    assert (tmp_path / "victim").read_bytes() == b"0" * MIB
