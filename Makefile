@@ -1,5 +1,5 @@
 # Stowage: `make up` runs it, `make test` proves it. README.md says more.
-.PHONY: up down setup test test-unit test-v2 check bench bench-planner
+.PHONY: up down setup test test-unit test-guest test-v2 check bench bench-planner
 .DEFAULT_GOAL := help
 
 PYTHON := /usr/bin/python3
@@ -18,6 +18,7 @@ help:
 	@echo "make check       format, lint, types, contracts, unit tests, trials"
 	@echo "make bench       measures against the tools underneath (as root: with a lab of its own)"
 	@echo "make bench-planner  the planner against its bounds and peers (LINES=packing: one line, LARGE=1: everything, hours)"
+	@echo "make test-guest  cloud-init in a real Debian guest (long)"
 	@echo "make test-v2     the lab in a Debian guest with systemd, AppArmor and cgroup v2 (long)"
 
 up:
@@ -51,6 +52,10 @@ LARGE ?= 0
 # One thread, so that a time is that of one core in every run.
 bench-planner: setup
 	@exec env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(OURS) -m tests.benchmarks.planner $(LINES) $(if $(filter 1,$(LARGE)),--large)
+
+test-guest:
+	@$(PREPARE) --lab --tests --guest
+	@exec $(OURS) -m tests.run guest
 
 test-v2:
 	@$(PREPARE) --lab --guest

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from hosts.errors import Invalid
 from hosts.signing import canonical, is_signed, signature_of
 
-Kind = Literal["vnc", "serial", "exec", "attach", "shell"]
+Kind = Literal["vnc", "serial", "exec", "attach", "log", "shell"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 HEADER_BYTES = 4
 DATA, CONTROL = 0, 1
@@ -29,12 +29,16 @@ REPLAY_BYTES_MOST = 64 * 1024
 ABSENT, STALE, UNREACHABLE = "absent", "stale", "unreachable"
 # After these it may not.
 DENIED, IMPOSSIBLE, ENDED = "denied", "impossible", "ended"
+# Consoles that somebody may look at without acting on anything.
+WATCHED = frozenset({"vnc", "serial", "log"})
 TRANSIENT = frozenset({ABSENT, STALE, UNREACHABLE})
 
 
 @dataclass(frozen=True)
 class ConsoleRequest:
     """One console, asked of one host's gateway by one person.
+
+    `command`: of an exec what to run, of a log how many minutes back it begins.
 
     `generation` is the workload's by the control plane's books, 0 where it was adopted. `replay_from`: the offset in
     the serial line's log from which to replay; None asks for the last 64 KiB.

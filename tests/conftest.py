@@ -29,9 +29,9 @@ _TRIALS = {_TESTS / "test_sagas.py", _TESTS / "datacenter" / "planner" / "test_p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what lies in tests/lab and tests/browser, so that none of it runs as a unit test by oversight."""
+    """Marks what lies in tests/lab, browser and guest, so that none of it runs as a unit test by oversight."""
     for item in items:
-        for folder in ("lab", "browser"):
+        for folder in ("lab", "browser", "guest"):
             if (_TESTS / folder) in item.path.parents:
                 item.add_marker(folder)
         if item.path in _TRIALS:

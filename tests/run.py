@@ -30,13 +30,18 @@ PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
     "lint": ([(str(BIN / "ruff"), "check", "."), (str(BIN / "ruff"), "format", "--check", ".")], 120),
     "types": ([(str(BIN / "mypy"),)], 600),
     "migrations": ([(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")], 120),
-    "unit": ([(*PYTEST, "-m", "not lab and not browser and not trial", "--timeout=60", *ON_EVERY_CORE)], 600),
+    "unit": (
+        [(*PYTEST, "-m", "not lab and not browser and not guest and not trial", "--timeout=60", *ON_EVERY_CORE)],
+        600,
+    ),
     # As needful as unit tests and as little to set up, but they take as long as all the others.
     "trials": ([(*PYTEST, "-m", "trial", "--timeout=120", *ON_EVERY_CORE)], 600),
     # One run for both: the lab is started once.
     "lab": ([(*PYTEST, "-m", "lab or browser", "-rs", "--timeout=900")], 2400),
+    "guest": ([(*PYTEST, "-m", "guest", "-rP", "--timeout=3000")], 3600),
 }
-NEEDS_ROOT = {"lab"}
+LONG = {"guest"}  # run when asked for by name
+NEEDS_ROOT = {"lab", "guest"}
 # What sudo must not drop.
 PASSED_ON = ("STOWAGE_CACHE_DIR", "STOWAGE_TEST_LAB")
 
@@ -47,7 +52,7 @@ def main(asked: Sequence[str]) -> int:
     if unknown:
         print(f"No such part: {', '.join(unknown)}. There are: {', '.join(PARTS)}.")
         return 2
-    results = [part_measure(name) for name in asked or PARTS]
+    results = [part_measure(name) for name in asked or (name for name in PARTS if name not in LONG)]
     print("\n== seconds per part")
     for name, seconds, failure, counts in results:
         print(f"{name:12} {seconds:7.1f}  {failure or 'passed':28} {counts}")

@@ -77,6 +77,10 @@ def move() -> tuple[str, Any]:
     return f"/api/workloads/{container.pk}/move", {"target": str(target.pk)}
 
 
+def in_bulk() -> tuple[str, Any]:
+    return "/api/workloads/bulk", {"verb": "stop", "workloads": [str(vm_make(host_make()).pk)]}
+
+
 def seeded() -> tuple[str, Any]:
     vm = vm_make(host_make(), has_seed=True)
     vm.disks.append({"target": "vdb", "path": f"/var/lib/libvirt/images/{vm.pk}-seed.img", "format": "raw"})
@@ -165,6 +169,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/operations/{UUID}/cancel": on_operation("/cancel", "running"),
     f"POST /api/operations/{UUID}/retry": on_operation("/retry", "stuck"),
     f"POST /api/operations/{UUID}/close": on_operation("/close", "stuck"),
+    "POST /api/workloads/bulk": in_bulk,
     "POST /api/workloads/vms": new_vm,
     "POST /api/workloads/containers": new_container,
     f"POST /api/workloads/{UUID}/start": on_vm("/start", state="stopped"),

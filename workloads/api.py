@@ -17,7 +17,19 @@ from hosts.schemas import OperationOut
 from workloads import queries, services
 from workloads.first_boot import FirstBoot
 from workloads.models import Image, VirtualMachine, Workload
-from workloads.schemas import ApartIn, ContainerIn, ImageOut, MoveIn, PinIn, VmIn, WorkloadOut, WorkloadPage
+from workloads.schemas import (
+    ApartIn,
+    BulkIn,
+    ContainerIn,
+    ImageOut,
+    MemberOut,
+    MoveIn,
+    PinIn,
+    VmIn,
+    WorkloadOut,
+    WorkloadPage,
+)
+from workloads.services.bulk import Member
 
 router = Router(tags=["workloads"])
 images = Router(tags=["images"])
@@ -66,6 +78,13 @@ def workload_list(
 @router.get("/{uuid:uuid}", response=WorkloadOut, auth=VIEW)
 def workload_one(request: HttpRequest, uuid: UUID) -> Workload:
     return workload_found(uuid)
+
+
+@router.post("/bulk", response={202: list[MemberOut]}, auth=OPERATE)
+def workload_bulk(request: HttpRequest, payload: BulkIn) -> Status[list[Member]]:
+    """Each member's operation, or the sentence why it has none."""
+    rows = list(Workload.objects.filter(pk__in=payload.workloads).select_related("host").order_by("name"))
+    return Status(202, services.workloads_bulk(request.user, payload.verb, rows))
 
 
 @router.post("/vms", response={202: OperationOut}, auth=OPERATE)

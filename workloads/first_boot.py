@@ -21,6 +21,7 @@ from hosts.errors import DriverError, Invalid
 
 USER_DATA_MOST = 64 * 1024
 PASSWORD_LEAST = 8
+CARD = "eth0"
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,127}(=[A-Za-z0-9.+:~-]{1,100})?")
 _KEY_KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-", "sk-ssh-ed25519@", "sk-ecdsa-sha2-")
@@ -157,7 +158,8 @@ def _network(mac: str, wish: FirstBoot) -> str:
         raise Invalid("Write the address with its prefix, for example 10.0.0.5/24.", field="address") from error
     if "/" not in wish.address or own.ip in (own.network.network_address, own.network.broadcast_address):
         raise Invalid("Write the address with its prefix, for example 10.0.0.5/24.", field="address")
-    card: dict[str, Any] = {"match": {"macaddress": mac}, "addresses": [str(own)]}
+    # Named, because Debian's own renderer knows cards by name alone.
+    card: dict[str, Any] = {"match": {"macaddress": mac}, "set-name": CARD, "addresses": [str(own)]}
     if wish.gateway:
         gateway = _ip(wish.gateway, "gateway")
         if gateway not in own.network:
@@ -165,7 +167,7 @@ def _network(mac: str, wish: FirstBoot) -> str:
         card["gateway6" if own.version == 6 else "gateway4"] = str(gateway)
     if wish.name_servers:
         card["nameservers"] = {"addresses": [str(_ip(one, "name_servers")) for one in wish.name_servers]}
-    return json.dumps({"version": 2, "ethernets": {"first": card}})
+    return json.dumps({"version": 2, "ethernets": {CARD: card}})
 
 
 def _ip(text: str, field: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -56,7 +56,7 @@ class FirstBootForm(StyledForm):
         label="User-data of your own",
         required=False,
         max_length=65536,
-        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "class": "mono"}),
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "class": "form-control mono"}),
         help_text="Instead of the fields above: begins with #cloud-config, or #! for a script.",
     )
 

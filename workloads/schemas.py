@@ -8,6 +8,7 @@ from uuid import UUID
 from ninja import Field, Schema
 
 from workloads.models import Console, Workload
+from workloads.services.bulk import Member
 
 
 class WorkloadOut(Schema):
@@ -77,6 +78,30 @@ class ContainerIn(Schema):
     memory_mib: int = Field(128, ge=1, le=2**31 - 1)
     host: UUID | None = None
     anti_affinity_group: str = Field("", max_length=63)
+
+
+class BulkIn(Schema):
+    verb: str = Field(max_length=20)
+    workloads: list[UUID] = Field(max_length=200)
+
+
+class MemberOut(Schema):
+    workload: UUID
+    name: str
+    operation: UUID | None
+    sentence: str
+
+    @staticmethod
+    def resolve_workload(member: Member) -> UUID:
+        return member.workload.pk
+
+    @staticmethod
+    def resolve_name(member: Member) -> str:
+        return member.workload.name
+
+    @staticmethod
+    def resolve_operation(member: Member) -> UUID | None:
+        return member.operation.pk if member.operation else None
 
 
 class MoveIn(Schema):

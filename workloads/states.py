@@ -29,6 +29,7 @@ WorkloadVerb = Literal[
     "serial",
     "exec",
     "attach",
+    "log",
 ]
 WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "start",
@@ -49,10 +50,11 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "serial",
     "exec",
     "attach",
+    "log",
 )
 ON_ONLY = {"reset": "reset", "save": "saved to disk"}
 VM_ONLY = ON_ONLY | {"wipe_seed": "told something at its first boot"}
-CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach")}
+CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log")}
 
 
 def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime | None = None) -> str | None:
@@ -82,7 +84,7 @@ def _console_reason(workload: Any, verb: str, now: datetime | None) -> str | Non
     name, state = workload.name, workload.state
     if verb not in CONSOLES[workload.kind]:
         return f"{name} is a {workload.get_kind_display()}; it has no console of that kind."
-    if state in ("stopped", "crashed", "creating"):
+    if state in ("stopped", "crashed", "creating") and (verb != "log" or state == "creating"):
         return f"{name} is {state}, so it has no console. Start it first."
     if reason := _host_reason(workload, verb, now):
         return reason

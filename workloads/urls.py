@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import consoles, creation, verbs, workloads
+from workloads.views import bulk, consoles, creation, verbs, workloads
 
 
 class WorkloadVerb:
@@ -37,6 +37,7 @@ register_converter(OperatedConsole, "operated_console")
 
 urlpatterns = [
     path("workloads/", workloads.workload_list, name="workloads"),
+    path("workloads/bulk/", bulk.workloads_bulk, name="workloads-bulk"),
     path("workloads/new/vm/", creation.vm_new, name="vm-new"),
     path("workloads/new/container/", creation.container_new, name="container-new"),
     path("workloads/<uuid:uuid>/", workloads.workload_page, name="workload"),

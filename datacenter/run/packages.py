@@ -24,6 +24,7 @@ BASE_PACKAGES = (
     "gcc",
     "pkg-config",
     "libvirt-dev",
+    "openssl",
 )
 # Needed by the lab: hypervisor, container engine, and what its guest images are built from.
 LAB_PACKAGES = (
@@ -40,8 +41,8 @@ LAB_PACKAGES = (
     "e2fsprogs",
 )
 TEST_PACKAGES = ("chromium", "nginx-light", "caddy", "websockify")
-# Only for the guest of `make test-v2`.
-GUEST_PACKAGES = ("mmdebstrap", "e2fsprogs")
+# Only for the guests of `make test-v2` and `make test-guest`.
+GUEST_PACKAGES = ("mmdebstrap", "e2fsprogs", "fdisk", "mtools", "syslinux", "syslinux-common", "openssh-client")
 # Commands that a machine may have from elsewhere: the package counts as there when the command is.
 BY_COMMAND = {"nodejs": "node", "npm": "npm", "chromium": "chromium", "nginx-light": "nginx", "caddy": "caddy"}
 

@@ -11,9 +11,11 @@ import "./elements/copy-text.js";
 import { watchDialogs } from "./lib/dialogs.js";
 import { watchMenus } from "./lib/menus.js";
 import { watchRequests } from "./lib/requests.js";
+import { watchSelections } from "./lib/selections.js";
 import { watchSubmits } from "./lib/submits.js";
 
 watchDialogs(document);
 watchMenus(document);
 watchRequests(document.body);
+watchSelections(document);
 watchSubmits(document);

@@ -64,6 +64,21 @@ def container(person: ApiPerson) -> Iterator[dict[str, Any]]:
             return
 
 
+async def test_a_log_is_followed_and_stays_to_be_read_when_the_container_is_off(
+    person: ApiPerson, admin: Login, container: dict[str, Any]
+):
+    async with console(admin, "log", container["uuid"], view_only=True) as log:
+        await log.stream_has(b"tick 1")
+        await log.stream_has(b"tick 3")
+    async with console(admin, "log", container["uuid"], view_only=True, command=["10"]) as log:
+        await log.stream_has(b"tick 3")
+
+    person.done("POST", f"/workloads/{container['uuid']}/stop")
+    async with console(admin, "log", container["uuid"], view_only=True) as log:
+        await log.stream_has(b"tick 1")
+    person.done("POST", f"/workloads/{container['uuid']}/start")
+
+
 @asynccontextmanager
 async def console(login: Login, kind: str, thing: str, **more: Any) -> AsyncIterator[ConsoleSocket]:
     """An open console; its `opened` is in `console.opened`."""

@@ -53,8 +53,9 @@ def test_a_fixed_address_goes_to_the_vms_own_card_and_without_one_nothing_is_sai
         ]
     )
 
-    assert network["ethernets"]["first"] == {
+    assert network["ethernets"]["eth0"] == {
         "match": {"macaddress": MAC},
+        "set-name": "eth0",
         "addresses": ["10.0.0.5/24"],
         "gateway4": "10.0.0.1",
         "nameservers": {"addresses": ["9.9.9.9"]},

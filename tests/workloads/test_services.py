@@ -339,3 +339,30 @@ def test_every_create_that_fails_gives_back_its_reservation():
         assert not Workload.objects.exists()
         Operation.objects.all().delete()
         Host.objects.all().delete()
+
+
+def test_many_are_stopped_at_once_and_one_that_cannot_be_says_so_and_holds_up_no_other():
+    host = host_make()
+    first, second, off = vm_make(host, "a"), container_make(host, "b"), vm_make(host, "c", state="stopped")
+
+    members = services.workloads_bulk(user_make("operator"), "stop", [first, off, second], idempotency_key="k")
+
+    assert [(member.workload.name, member.sentence) for member in members] == [
+        ("a", ""),
+        ("c", "c is stopped; there is nothing to stop."),
+        ("b", ""),
+    ]
+    again = services.workloads_bulk(user_make("operator"), "stop", [first], idempotency_key="k")
+    assert again[0].operation == members[0].operation
+    assert Operation.objects.filter(kind="stop_workload").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "count", "sentence"),
+    [("explode", 1, "no explode for many"), ("stop", 0, "No workload is selected"), ("stop", 201, "At most 200")],
+)
+def test_a_wish_for_many_that_makes_no_sense_begins_nothing(verb: str, count: int, sentence: str):
+    vm = vm_make(host_make())
+    with pytest.raises(Invalid, match=sentence):
+        services.workloads_bulk(user_make("operator"), verb, [vm] * count)
+    assert not Operation.objects.exists()

@@ -310,3 +310,33 @@ def test_an_image_is_removed_once_its_name_is_typed(operator: Client):
 
     operator.post(f"/images/{image.pk}/remove/", {"typed": "tiny"})
     assert not Image.objects.exists()
+
+
+def test_the_marked_are_stopped_and_each_says_what_came_of_it(operator: Client):
+    host = factories.host_make()
+    vm, off = factories.vm_make(host, "mail"), factories.vm_make(host, "old", state="stopped")
+    marked = {"verb": "stop", "workload": [str(vm.pk), str(off.pk), "nonsense"], "once": "t"}
+
+    page = operator.post("/workloads/bulk/", marked).content.decode()
+
+    assert "1 begun, 1 not possible" in page
+    assert "old is stopped; there is nothing to stop." in page
+    operator.post("/workloads/bulk/", marked)
+    assert Operation.objects.count() == 1
+
+
+def test_deleting_many_is_asked_about_and_needs_the_word(operator: Client):
+    vm = factories.vm_make(factories.host_make(), "old", state="stopped")
+    marked = {"verb": "delete", "workload": [str(vm.pk)]}
+
+    page = operator.post("/workloads/bulk/", marked).content.decode()
+    assert "There is no way back." in page and "old" in page and not Operation.objects.exists()
+
+    operator.post("/workloads/bulk/", marked | {"typed": "delete"})
+    assert Operation.objects.get().kind == "delete_workload"
+
+
+def test_with_nothing_marked_the_list_says_so(operator: Client):
+    assert (
+        "No workload is selected." in operator.post("/workloads/bulk/", {"verb": "stop"}, follow=True).content.decode()
+    )

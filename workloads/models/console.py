@@ -16,6 +16,7 @@ class Console(models.Model):
         SERIAL = "serial", "serial line"
         EXEC = "exec", "command in a container"
         ATTACH = "attach", "container's own terminal"
+        LOG = "log", "container's log"
         SHELL = "shell", "shell on a host"
 
     uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

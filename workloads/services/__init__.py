@@ -5,6 +5,7 @@ sentence that says what to do. What touches a machine becomes an operation, whic
 """
 
 from workloads.services.apart import workload_keep_apart
+from workloads.services.bulk import workloads_bulk
 from workloads.services.capacity import host_choose, refuse_without_room
 from workloads.services.consoles import console_end, ticket_issue
 from workloads.services.containers import container_create
@@ -51,4 +52,5 @@ __all__ = [
     "workload_save",
     "workload_start",
     "workload_stop",
+    "workloads_bulk",
 ]

@@ -6,6 +6,7 @@ A ticket is good for one use within 30 s, by the login that asked for it, for th
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,6 +17,7 @@ from django.utils import timezone
 from hosts.access import Verb
 from hosts.accounts import account_of
 from hosts.audit import audit_write
+from hosts.console_wire import WATCHED
 from hosts.credentials import token_hash, token_new
 from hosts.errors import Forbidden, Invalid, NotFound, Refused, TooMany
 from hosts.models import Host
@@ -31,8 +33,16 @@ OPEN_MOST = 50  # consoles of one user at once
 SEEN_EVERY = timedelta(seconds=5)
 LOST_AFTER = timedelta(seconds=30)
 KEPT_FOR = timedelta(days=90)
+_MINUTES = re.compile(r"[1-9][0-9]{0,6}")
 WORDS_MOST, WORD_LENGTH_MOST = 64, 4096
-THING_KINDS = {"vnc": "vm", "serial": "vm", "exec": "container", "attach": "container", "shell": "host"}
+THING_KINDS = {
+    "vnc": "vm",
+    "serial": "vm",
+    "exec": "container",
+    "attach": "container",
+    "log": "container",
+    "shell": "host",
+}
 REFUSED = "This ticket was used already, is older than 30 seconds, or belongs to another login. Open the console anew."
 
 
@@ -55,7 +65,7 @@ def verb_needed(kind: str, view_only: bool) -> Verb:
     """The right without which no such console is opened, or stays open."""
     if kind == Console.Kind.SHELL:
         return "administer"
-    return "view" if view_only and kind in (Console.Kind.VNC, Console.Kind.SERIAL) else "operate"
+    return "view" if view_only and kind in WATCHED else "operate"
 
 
 def session_hash(session_key: str) -> str:
@@ -74,8 +84,8 @@ def ticket_issue(
     """The secret of a fresh ticket; it is shown once."""
     if kind not in Console.Kind.values:
         raise Invalid("There is no console of that kind.", field="kind")
-    if view_only and kind not in (Console.Kind.VNC, Console.Kind.SERIAL):
-        raise Invalid("Only a screen or a serial line can be looked at without acting on it.", field="view_only")
+    if view_only and kind not in WATCHED:
+        raise Invalid("Only a screen, a serial line or a log can be looked at without acting on it.", field="view_only")
     refuse_unless(user, verb_needed(kind, view_only))
     account = account_of(user)
     if account is None or not session_key:
@@ -104,6 +114,10 @@ def ticket_issue(
 
 
 def command_checked(kind: str, command: list[str]) -> list[str]:
+    if kind == Console.Kind.LOG:
+        if len(command) > 1 or any(not _MINUTES.fullmatch(word) for word in command):
+            raise Invalid("A log begins a number of minutes ago.", field="command")
+        return command
     if command and kind != Console.Kind.EXEC:
         raise Invalid("Only a console of kind exec takes a command.", field="command")
     if len(command) > WORDS_MOST or any(len(word) > WORD_LENGTH_MOST or "\0" in word for word in command):

@@ -38,6 +38,7 @@ PAGES = {
         ConsolePage("vnc", "Screen", Workload.Kind.VM, True, "screen"),
         ConsolePage("serial", "Serial line", Workload.Kind.VM, True, "terminal"),
         ConsolePage("exec", "Shell", Workload.Kind.CONTAINER, False, "terminal"),
+        ConsolePage("log", "Log", Workload.Kind.CONTAINER, True, "log"),
         ConsolePage("attach", "Attach", Workload.Kind.CONTAINER, False, "plug"),
     )
 }
@@ -60,8 +61,8 @@ def _link(request: HttpRequest, workload: Workload, console: ConsolePage) -> Lin
 
 @page("view")
 def workload_console(request: HttpRequest, uuid: UUID, kind: str) -> HttpResponse:
-    """A VM's screen or serial line; who may not operate only looks on."""
-    return _console(request, uuid, PAGES[kind], is_view_only=not may(request.user, "operate"))
+    """A VM's screen or serial line, a container's log; who may not operate only looks on, and at a log everybody."""
+    return _console(request, uuid, PAGES[kind], is_view_only=kind == "log" or not may(request.user, "operate"))
 
 
 @page("operate")

@@ -22,6 +22,7 @@ from hosts.services.doors import busy_with
 from workloads import queries, services
 from workloads.models import Workload
 from workloads.states import why_not
+from workloads.views.bulk import LABELS
 from workloads.views.consoles import console_links
 from workloads.views.targets import move_targets
 from workloads.views.verbs import more_buttons, verb_buttons
@@ -49,6 +50,7 @@ def workload_list(request: HttpRequest) -> HttpResponse:
         "hosts": Host.objects.values_list("name", flat=True).order_by("name"),
         "columns": queries.COLUMNS,
         "sources": [f"workload:{row.pk}" for row in rows],
+        "bulk_verbs": LABELS.items(),
         "may_operate": may(request.user, "operate"),
     }
     return render_page(request, "workloads/list.html", "workloads/_list.html", context)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -46,12 +47,13 @@ class Engine:
             raise Refusal(ABSENT if answer.status_code == 404 else DENIED, _sentence(answer.content))
         return answer.json() if answer.content else None
 
-    async def container(self, uuid: str, generation: int) -> dict[str, Any]:
-        """The inspected container of that uuid, running, and of that generation. Raises Refusal."""
+    async def container(self, uuid: str, generation: int, *, is_off_too: bool = False) -> dict[str, Any]:
+        """The inspected container of that uuid, running (or not, too), and of that generation. Raises Refusal."""
         labelled = quote(json.dumps({"label": [f"stowage.uuid={uuid}"]}))
-        rows = await self.ask("GET", f"/containers/json?filters={labelled}")
+        every_state = int(is_off_too)
+        rows = await self.ask("GET", f"/containers/json?all={every_state}&filters={labelled}")
         if not rows:
-            every = await self.ask("GET", "/containers/json")
+            every = await self.ask("GET", f"/containers/json?all={every_state}")
             rows = [row for row in every if container_uuid(row["Id"], row.get("Labels") or {}) == uuid]
         if not rows:
             raise Refusal(ABSENT, "The container does not run on this host.")
@@ -59,9 +61,25 @@ class Engine:
         if stamped.isdigit() and generation and int(stamped) != generation:
             raise Refusal(STALE, "The container changed hands since this console was asked for.")
         found = await self.ask("GET", f"/containers/{rows[0]['Id']}/json")
-        if found["State"].get("Paused"):
+        if found["State"].get("Paused") and not is_off_too:
             raise Refusal(DENIED, "The container is paused.")
         return dict(found)
+
+    @asynccontextmanager
+    async def reading(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The pieces of an answer that goes on for as long as the engine has something to say. Raises Refusal."""
+        transport = httpx.AsyncHTTPTransport(uds=self._path)
+        timeout = httpx.Timeout(TIMEOUT_S, read=None)
+        try:
+            async with (
+                httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=timeout) as client,
+                client.stream("GET", path) as answer,
+            ):
+                if answer.status_code >= 400:
+                    raise Refusal(ABSENT if answer.status_code == 404 else DENIED, _sentence(await answer.aread()))
+                yield answer.aiter_raw()
+        except httpx.HTTPError as error:
+            raise Refusal(UNREACHABLE, "The container engine hung up.") from error
 
     async def stream(self, path: str, body: Any, stream: EngineStream) -> None:
         """Lets `stream` take over the connection that a POST to `path` opens. Raises Refusal."""

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from hosts.console_wire import ABSENT, DENIED, IMPOSSIBLE, STALE, UNREACHABLE, ConsoleRequest
+from hosts.console_wire import ABSENT, DENIED, IMPOSSIBLE, STALE, UNREACHABLE, WATCHED, ConsoleRequest
 from hosts.drivers.base import Consoles, DomainConsoles
 from hosts.errors import StowageError
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import Drivers
+from hosts.plane.gateway.container_log import log_open
 from hosts.plane.gateway.containers import attach_open, exec_open
 from hosts.plane.gateway.engine import Engine
 from hosts.plane.gateway.lines import Lines
@@ -117,8 +118,8 @@ class Gateway:
 
     async def _session(self, request: ConsoleRequest, viewer: Viewer) -> Session:
         """The console that is asked for. Raises Refusal."""
-        if request.view_only and request.kind not in ("vnc", "serial"):
-            raise Refusal(DENIED, "Only a screen or a serial line can be looked at without acting on it.")
+        if request.view_only and request.kind not in WATCHED:
+            raise Refusal(DENIED, "Only a screen, a serial line or a log can be looked at without acting on it.")
         if request.kind == "vnc":
             return await self._vnc(request, viewer)
         if request.kind == "serial":
@@ -128,6 +129,8 @@ class Gateway:
             return await exec_open(viewer, self._engine, request, self._tasks)
         if request.kind == "attach":
             return await attach_open(viewer, self._engine, request, self._tasks)
+        if request.kind == "log":
+            return await log_open(viewer, self._engine, request)
         if not self._config.host_shell:
             raise Refusal(DENIED, f"A shell on {self._config.name} is not enabled in its plane's configuration.")
         try:

@@ -1,4 +1,4 @@
-// <text-console kind="serial|exec|attach|shell" thing="UUID" xterm fit search [view-only]>: a terminal.
+// <text-console kind="serial|exec|attach|log|shell" thing="UUID" xterm fit search [view-only]>: a terminal.
 // What it shows is a guest's: nothing in it may set the title, the clipboard, a link or a colour of the whole, and
 // what the terminal answers to questions in replayed output is not sent.
 import "../lib/adopted-styles.js";
@@ -56,12 +56,16 @@ class TextConsole extends ConsoleFrame {
     this.parts.find.addEventListener("keydown", this.#onFind);
     Object.assign(this.acts, {
       copy: () => this.#copy(),
+      download: () => this.#download(),
       hand: () => channel.say({ write: false }),
       log: (button) => this.#log(button),
       read: (button) => this.#readOut(button),
       take: () => channel.say({ write: this.#isWritten ? "take" : true }),
     });
     this.parts.command?.addEventListener("submit", this.#onCommand);
+    this.parts.since?.addEventListener("change", ({ target }) => {
+      this.channel.open({ command: target.value ? [target.value] : undefined });
+    });
   }
 
   disconnectedCallback() {
@@ -170,6 +174,21 @@ class TextConsole extends ConsoleFrame {
     const text = this.#terminal.getSelection();
     if (!text) this.notice("Nothing is selected. Select with the mouse, then copy.");
     else this.notice((await copied(text)) ? "Copied." : "The browser does not allow copying here: use HTTPS.");
+  }
+
+  #download() {
+    const buffer = this.#terminal.buffer.active;
+    let text = "";
+    for (let row = 0; row < buffer.length; row += 1) {
+      const line = buffer.getLine(row);
+      if (row && !line.isWrapped) text += "\n";
+      text += line.translateToString(true);
+    }
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([`${text.trimEnd()}\n`], { type: "text/plain" }));
+    link.download = `${this.getAttribute("label")}.txt`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
   #log(button) {

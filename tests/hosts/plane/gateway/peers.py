@@ -143,6 +143,7 @@ class FakeEngine(UnixPeer):
         self.sizes: list[str] = []
         self.exec: dict[str, Any] = {"Running": True, "Pid": 0, "ExitCode": None}
         self.frozen = False
+        self.log_asked, self.log_ends = "", asyncio.Event()
         self.labels = {"stowage.uuid": BOX, "stowage.generation": "4"}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -160,6 +161,15 @@ class FakeEngine(UnixPeer):
                 while data := await reader.read(4096):
                     self.heard += data
                     writer.write(data)
+                return
+            if "/logs?" in path:
+                self.log_asked = path
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for stream, text in ((1, b"one\n"), (2, b"two\n")):
+                    piece = bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text
+                    writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                await self.log_ends.wait()
+                writer.write(b"0\r\n\r\n")
                 return
             self._write(writer, self._answer(path))
 
@@ -190,7 +200,9 @@ class Bench:
     consoles: FakeConsoles
 
     async def open(self, kind: str, place: GatewayPlace | None = None, **more: Any) -> GatewayLink:
-        asked = ConsoleRequest("alpha", kind, BOX if kind in ("exec", "attach") else VM, 4, False, "ann", "", 0.0)
+        asked = ConsoleRequest(
+            "alpha", kind, BOX if kind in ("exec", "attach", "log") else VM, 4, False, "ann", "", 0.0
+        )
         return await link_open(place or self.place, replace(asked, **more))
 
 

@@ -198,6 +198,19 @@ async def test_who_only_looks_runs_nothing(bench: Bench, kind: str) -> None:
     assert bench.engine.asked == []
 
 
+async def test_a_log_is_read_by_who_only_looks_and_ends_with_the_engines(bench: Bench) -> None:
+    log = Frames(await bench.open("log", view_only=True, command=("10",)))
+    await log.says(b"one\r\ntwo\r\n")
+
+    assert "follow=1" in bench.engine.log_asked and "&since=" in bench.engine.log_asked
+    bench.engine.log_ends.set()
+    assert "log ends here" in await log.tells("ended")
+
+
+async def test_a_log_begins_some_minutes_ago_and_at_nothing_else(bench: Bench) -> None:
+    assert (await refused(bench, "log", command=("1&tail=all",))).kind == "denied"
+
+
 async def test_a_frozen_hypervisor_costs_its_own_callers_alone(tmp_path: Path) -> None:
     async with bench_open(tmp_path) as bench:
         bench.consoles.freeze = 0.5
