@@ -30,6 +30,7 @@ from hosts.errors import NotFound, StowageError
 from workloads.api import images
 from workloads.api import router as workloads
 from workloads.console_api import router as consoles
+from workloads.schedule_api import router as schedules
 
 sites = Router(tags=["sites"])
 plans = Router(tags=["plans"])
@@ -107,6 +108,7 @@ api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
 api.add_router("/images", images)
 api.add_router("/consoles", consoles)
+api.add_router("/schedules", schedules)
 api.add_router("/sites", sites)
 api.add_router("/plans", plans)
 api.add_router("/history", histories)

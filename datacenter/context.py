@@ -34,6 +34,7 @@ _ITEMS = (
     ("Overview", "overview", "overview", (), "view"),
     ("Hosts", "hosts", "host", ("/hosts/",), "view"),
     ("Workloads", "workloads", "workload", ("/workloads/",), "view"),
+    ("Schedules", "schedules", "clock", ("/schedules/",), "view"),
     ("Plans", "plans", "plan", ("/plans/",), "view"),
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),

@@ -21,7 +21,7 @@ from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
 from tests.factories import container_make, host_make, image_make, rack_make, vm_make
 from tests.test_permissions import ROUTES
-from workloads.models import Console, ConsoleLog
+from workloads.models import Console, ConsoleLog, Schedule
 from workloads.services.console_logs import log_path
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +79,16 @@ def move() -> tuple[str, Any]:
 
 def in_bulk() -> tuple[str, Any]:
     return "/api/workloads/bulk", {"verb": "stop", "workloads": [str(vm_make(host_make()).pk)]}
+
+
+def new_schedule() -> tuple[str, Any]:
+    wish = {"name": "evening", "verb": "stop", "workload": str(vm_make(host_make()).pk), "cron": "0 20 * * *"}
+    return "/api/schedules", wish
+
+
+def a_schedule() -> Schedule:
+    vm = vm_make(host_make())
+    return Schedule.objects.create(name="evening", verb="stop", workload=vm, cron="0 20 * * *")
 
 
 def seeded() -> tuple[str, Any]:
@@ -184,6 +194,9 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),
     f"DELETE /api/workloads/{UUID}": on_vm("", state="stopped"),
+    "POST /api/schedules": new_schedule,
+    f"POST /api/schedules/{UUID}/enable": lambda: (f"/api/schedules/{a_schedule().pk}/enable", {"on": False}),
+    f"DELETE /api/schedules/{UUID}": lambda: (f"/api/schedules/{a_schedule().pk}", None),
     "POST /api/consoles/tickets": ticket,
     f"POST /api/consoles/{UUID}/end": lambda: (f"/api/consoles/{a_console().pk}/end", None),
     f"DELETE /api/consoles/logs/{UUID}": written_down,

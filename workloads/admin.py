@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.contrib import admin
 
 from hosts.admin_base import ReadOnlyAdmin
-from workloads.models import Console, ConsoleLog, Container, Image, Sighting, VirtualMachine, VmSeed, Workload
+from workloads.models import (
+    Console,
+    ConsoleLog,
+    Container,
+    Image,
+    Schedule,
+    ScheduleRun,
+    Sighting,
+    VirtualMachine,
+    VmSeed,
+    Workload,
+)
 
 
 @admin.register(Workload)
@@ -21,6 +32,21 @@ class VirtualMachineAdmin(ReadOnlyAdmin):
     list_display = ("name", "host", "state", "cpu_cores", "memory_mib")
     list_select_related = ("host",)
     search_fields = ("name", "uuid")
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnlyAdmin):
+    """What a new workload is to be made of may carry passwords: it is not shown."""
+
+    list_display = ("name", "verb", "workload", "cron", "time_zone", "next_due_at", "is_enabled", "owner_name")
+    list_select_related = ("workload",)
+    exclude = ("wish", "secret_encrypted")
+
+
+@admin.register(ScheduleRun)
+class ScheduleRunAdmin(ReadOnlyAdmin):
+    list_display = ("schedule", "due_at", "begun_at", "operation", "sentence")
+    list_select_related = ("schedule", "operation")
 
 
 @admin.register(VmSeed)

@@ -56,6 +56,10 @@ def image_found(uuid: UUID) -> Image:
     return image
 
 
+def first_boot_of(payload: VmIn) -> FirstBoot | None:
+    return FirstBoot.from_data(payload.first_boot.dict()) if payload.first_boot else None
+
+
 def _chosen(uuid: UUID | None) -> Host | None:
     return host_found(uuid) if uuid else None
 
@@ -91,10 +95,7 @@ def workload_bulk(request: HttpRequest, payload: BulkIn) -> Status[list[Member]]
 def vm_create(request: HttpRequest, payload: VmIn) -> Status[Operation]:
     values = payload.dict()
     image, host = image_found(values.pop("image")), _chosen(values.pop("host"))
-    wish = values.pop("first_boot")
-    values["first_boot"] = (
-        FirstBoot(**{key: tuple(v) if isinstance(v, list) else v for key, v in wish.items()}) if wish else None
-    )
+    values["first_boot"] = first_boot_of(payload)
     return Status(202, services.vm_create(request.user, image=image, host=host, **values))
 
 

@@ -44,6 +44,14 @@ class FirstBoot:
     name_servers: tuple[str, ...] = ()
     user_data: str = ""
 
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> FirstBoot:
+        """The wish from JSON, whose lists are lists."""
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**values)
+
 
 def seed_files(name: str, uuid: str, mac: str, wish: FirstBoot) -> dict[str, str]:
     """The seed's files by name. Raises Invalid, with the field, for a wish that no guest could follow."""
@@ -64,7 +72,7 @@ def _user_data(wish: FirstBoot) -> str:
             )
         user_data_check(wish.user_data)
         return wish.user_data
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = {"manage_etc_hosts": "localhost"}  # so that its own name resolves
     if (wish.ssh_keys or wish.password) and not wish.user:
         raise Invalid("Name the user whom the keys or the password are for.", field="user")
     if wish.user:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 
 from hosts.forms import StyledForm
 from hosts.models import Host
 from workloads.first_boot import FirstBoot
-from workloads.models import Image
+from workloads.models import Image, Schedule, Workload
 
 # what a container does when it ends: the engine's word and ours
 RESTARTS = (
@@ -18,6 +20,19 @@ RESTARTS = (
     ("always", "always start it again"),
     ("on-failure", "start it again after a failure"),
     ("no", "leave it stopped"),
+)
+
+
+# what a schedule can do to a workload that is there
+VERBS = (
+    ("start", "start"),
+    ("stop", "stop"),
+    ("restart", "restart"),
+    ("pause", "pause"),
+    ("resume", "resume"),
+    ("save", "save to disk (VMs)"),
+    ("force_stop", "force off"),
+    ("delete", "delete"),
 )
 
 
@@ -70,6 +85,59 @@ class FirstBootForm(StyledForm):
         for name in ("packages", "name_servers"):
             values[name] = tuple(values[name].split())
         return FirstBoot(**values)
+
+
+class WhenForm(StyledForm):
+    """Once at a time, or again and again; left empty, now."""
+
+    at = forms.DateTimeField(
+        label="Once, at",
+        required=False,
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"],
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+    )
+    cron = forms.CharField(
+        label="Or again and again",
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
+        help_text="Minute, hour, day, month, weekday: 30 6 * * 1-5 is half past six on weekdays.",
+    )
+    time_zone = forms.ChoiceField(
+        choices=[(name, name) for name in sorted(available_timezones())], initial="UTC", required=False
+    )
+    window_minutes = forms.IntegerField(
+        label="Begins at most so many minutes late", min_value=1, max_value=10080, initial=15, required=False
+    )
+    missed = forms.ChoiceField(label="When it was missed", choices=Schedule.Missed.choices, required=False)
+
+    def clean_at(self) -> datetime | None:
+        """As it was written: its zone is another field."""
+        at = self.cleaned_data["at"]
+        return at.replace(tzinfo=None) if at else None
+
+    def is_later(self) -> bool:
+        return bool(self.cleaned_data["at"] or self.cleaned_data["cron"])
+
+    def when(self) -> dict[str, Any]:
+        """The arguments of `schedule_create` that say when."""
+        names = ("at", "cron", "time_zone", "window_minutes", "missed")
+        values = {name: self.cleaned_data[name] or self.fields[name].initial for name in names}
+        values["cron"], values["missed"] = values["cron"] or "", values["missed"] or Schedule.Missed.SKIP
+        if values["at"]:
+            values["at"] = values["at"].replace(tzinfo=ZoneInfo(values["time_zone"]))
+        return values
+
+
+class ScheduleForm(WhenForm):
+    """A verb on a workload that is there."""
+
+    name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
+    verb = forms.ChoiceField(label="What", choices=VERBS)
+    workload = forms.ModelChoiceField(Workload.objects.order_by("name"), empty_label="choose a workload")
+
+    def values(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ("name", "verb", "workload")} | self.when()
 
 
 class VmForm(StyledForm):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import bulk, consoles, creation, verbs, workloads
+from workloads.views import bulk, consoles, creation, schedules, verbs, workloads
 
 
 class WorkloadVerb:
@@ -49,6 +49,11 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/console/<operated_console:kind>/", consoles.workload_program, name="workload-program"),
     path("consoles/<uuid:uuid>/end/", consoles.console_end, name="console-end"),
     path("console-logs/<uuid:uuid>/remove/", consoles.console_log_remove, name="console-log-remove"),
+    path("schedules/", schedules.schedule_list, name="schedules"),
+    path("schedules/new/", schedules.schedule_new, name="schedule-new"),
+    path("schedules/<uuid:uuid>/", schedules.schedule_page, name="schedule"),
+    path("schedules/<uuid:uuid>/enable/", schedules.schedule_enable, name="schedule-enable"),
+    path("schedules/<uuid:uuid>/delete/", schedules.schedule_delete, name="schedule-delete"),
     path("images/", creation.image_list, name="images"),
     path("images/new/", creation.image_new, name="image-new"),
     path("images/<uuid:uuid>/remove/", creation.image_remove, name="image-remove"),

@@ -44,7 +44,7 @@ FILES = {
     "etc/fstab": "LABEL=root / ext4 defaults 0 1\n",
     "etc/hostname": "unnamed\n",
     "etc/hosts": "127.0.0.1 localhost\n",
-    "etc/cloud/cloud.cfg.d/90_source.cfg": "datasource_list: [NoCloud, None]\n",
+    "etc/cloud/cloud.cfg.d/90_source.cfg": "datasource_list: [NoCloud, None]\nlocale: C.UTF-8\n",
 }
 # What a test need not wait for.
 OFF = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer")

@@ -26,6 +26,13 @@ from workloads.services.power import (
     workload_start,
     workload_stop,
 )
+from workloads.services.schedules import (
+    schedule_create,
+    schedule_delete,
+    schedule_enable,
+    schedule_ring,
+    schedules_sweep,
+)
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
@@ -38,6 +45,11 @@ __all__ = [
     "image_upload",
     "moved_meanwhile",
     "refuse_without_room",
+    "schedule_create",
+    "schedule_delete",
+    "schedule_enable",
+    "schedule_ring",
+    "schedules_sweep",
     "seed_wipe",
     "ticket_issue",
     "vm_create",

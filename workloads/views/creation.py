@@ -16,7 +16,7 @@ from hosts.errors import StowageError
 from hosts.forms import add_error
 from hosts.once import FIELD, key_of, token_new
 from workloads import services
-from workloads.forms import ContainerForm, FirstBootForm, ImageForm, VmForm
+from workloads.forms import ContainerForm, FirstBootForm, ImageForm, VmForm, WhenForm
 from workloads.models import Image
 
 
@@ -24,35 +24,44 @@ from workloads.models import Image
 def vm_new(request: HttpRequest) -> HttpResponse:
     first_boot = FirstBootForm(request.POST or None)
 
-    def create(user: Any, **values: Any) -> Any:
-        return services.vm_create(user, first_boot=first_boot.wish(), **values)
+    def wish() -> dict[str, Any]:
+        return {"first_boot": first_boot.wish()}
 
-    return _new(request, VmForm(request.POST or None), create, "workloads/new_vm.html", first_boot)
+    return _new(request, "create_vm", VmForm(request.POST or None), services.vm_create, first_boot, wish)
 
 
 @form_page("operate")
 def container_new(request: HttpRequest) -> HttpResponse:
-    return _new(request, ContainerForm(request.POST or None), services.container_create, "workloads/new_container.html")
+    return _new(request, "create_container", ContainerForm(request.POST or None), services.container_create)
 
 
-def _new(request: HttpRequest, form: Any, create: Any, template: str, more: Any = None) -> HttpResponse:
-    """The form, and `more` of it that `create` reads itself."""
-    if request.method == "POST" and form.is_valid() and (more is None or more.is_valid()):
+def _new(request: HttpRequest, verb: str, form: Any, create: Any, more: Any = None, wish: Any = dict) -> HttpResponse:
+    """Makes it now, or by a schedule. `more` is a part of the form whose values `wish` gives."""
+    when = WhenForm(request.POST or None)
+    parts = [part for part in (form, more, when) if part is not None]
+    if request.method == "POST" and all([part.is_valid() for part in parts]):
         try:
-            operation = create(request.user, **form.cleaned_data, idempotency_key=key_of(request))
+            if when.is_later():
+                name = f"new-{form.cleaned_data['name']}"[:63]
+                wanted = {"name": name, "verb": verb, "wish": form.cleaned_data} | wish() | when.when()
+                return redirect("schedule", uuid=services.schedule_create(request.user, **wanted).pk)
+            operation = create(request.user, **form.cleaned_data, **wish(), idempotency_key=key_of(request))
         except StowageError as error:
-            add_error(more if more is not None and getattr(error, "field", None) in more.fields else form, error)
+            field = getattr(error, "field", None)
+            add_error(next((part for part in parts if field in part.fields), form), error)
         else:
             return redirect("operation", uuid=operation.pk)
     context = {
         "form": form,
         "more": more,
+        "when": when,
         # a form that is shown again with its errors is still the same wish
         "once_token": request.POST.get(FIELD) or token_new(),
         "references": list(Image.objects.exclude(reference="").values_list("reference", flat=True)),
         "has_images": Image.objects.filter(format__in=services.images.DISK_FORMATS).exists(),
     }
-    return render(request, template, context, status=422 if form.errors or (more is not None and more.errors) else 200)
+    template = "workloads/new_vm.html" if verb == "create_vm" else "workloads/new_container.html"
+    return render(request, template, context, status=422 if any(part.errors for part in parts) else 200)
 
 
 @page("view")
