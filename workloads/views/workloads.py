@@ -28,7 +28,7 @@ from workloads.views.targets import move_targets
 from workloads.views.verbs import more_buttons, verb_buttons
 
 PAGE_ROWS = 50
-LOGS_SHOWN = OPEN_SHOWN = 20
+LOGS_SHOWN = OPEN_SHOWN = SCHEDULES_SHOWN = 20
 NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
@@ -81,6 +81,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "operations": operations_of(workload.pk),
         "buttons": verb_buttons(workload, reason),
         "more_buttons": more_buttons(workload, own, reason),
+        "may_operate": is_operator,
+        "schedules": list(workload.schedules.all()[:SCHEDULES_SHOWN]),
         "consoles": console_links(request, workload),
         "consoles_open": list(queries.consoles_open(workload.pk)[:OPEN_SHOWN]) if is_operator else [],
         "may_administer": may(request.user, "administer", workload),
