@@ -109,6 +109,7 @@ STEPS = {
     "remove": "remove it",
     "remove_source": "remove it from the old host",
     "reset": "reset it",
+    "resize": "change its size",
     "resume": "let it run on the new host",
     "save": "save its memory to disk",
     "seed": "write what it is told at its first boot",
@@ -121,7 +122,7 @@ STEPS = {
     "verify": "look at both hosts",
     "volumes": "make its disks",
     "wait_healthy": "wait until it stays up",
-    "wipe": "write zeros over it",
+    "wipe": "take it off its small disk",
     "want": "write down what is wanted",
     "want_on": "write down that it shall be on",
 }

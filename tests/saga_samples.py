@@ -106,6 +106,7 @@ def container_in(place: Place, *, state: str = "running") -> Workload:
     row = container_make(place.alpha, "cache-1", state=state)
     container = FakeContainer(str(row.pk), row.name, row.image_reference, state=state)  # type: ignore[arg-type]
     container.restart_policy = "always"
+    container.cpu_cores, container.memory_mib = row.cpu_cores, row.memory_mib
     place.world.hosts["alpha"].containers[container.uuid] = container
     place.world.hosts["alpha"].images[row.image_reference] = "sha256:busybox"
     return Workload.objects.get(pk=row.pk)
@@ -149,6 +150,23 @@ def _create_vm_with_seed() -> Sample:
     return Sample(place.harness, operation, is_done)
 
 
+def _resize(make: Callable[[Place], Workload], waits: bool) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        workload = make(place)
+        operation = services.workload_resize(place.user, workload, cpu_cores=2, memory_mib=512)
+
+        def is_done() -> bool:
+            row = Workload.objects.get(pk=workload.pk)
+            vm = VirtualMachine.objects.filter(pk=workload.pk).first()
+            is_waiting = vm is not None and vm.next_size == {"cpu_cores": 2, "memory_mib": 512}
+            return is_waiting == waits and (row.memory_mib == 512) != waits
+
+        return Sample(place.harness, operation, is_done)
+
+    return sample
+
+
 def _wipe_seed() -> Sample:
     place = place_make()
     vm = VirtualMachine.objects.get(pk=vm_in(place).pk)
@@ -157,7 +175,9 @@ def _wipe_seed() -> Sample:
     vm.has_seed = True
     vm.save()
     file = FakeFile("seed", 1024**2)
-    place.world.hosts["alpha"].files_for(path)[path] = file
+    host = place.world.hosts["alpha"]
+    host.files_for(path)[path] = file
+    host.domains[str(vm.pk)].disks.append(FakeDisk("vdb", path, "raw", 1024**2))
     operation = services.seed_wipe(place.user, vm)
 
     def is_done() -> bool:
@@ -301,6 +321,11 @@ def _maintenance(*, on: bool) -> Callable[[], Sample]:
 SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "create_vm": [_create_vm, _create_vm_with_seed],
     "wipe_seed": [_wipe_seed],
+    "resize_workload": [
+        _resize(vm_in, True),
+        _resize(container_in, False),
+        _resize(lambda place: vm_in(place, state="stopped"), False),
+    ],
     "create_container": [_create_container],
     "start_workload": [
         _life(lambda place: vm_in(place, state="stopped"), "start"),

@@ -190,6 +190,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/reset": on_vm("/reset"),
     f"POST /api/workloads/{UUID}/save": on_vm("/save"),
     f"POST /api/workloads/{UUID}/wipe-first-boot": seeded,
+    f"POST /api/workloads/{UUID}/resize": on_vm("/resize", {"cpu_cores": 2, "memory_mib": 512}),
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),

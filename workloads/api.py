@@ -25,6 +25,7 @@ from workloads.schemas import (
     MemberOut,
     MoveIn,
     PinIn,
+    SizeIn,
     VmIn,
     WorkloadOut,
     WorkloadPage,
@@ -143,6 +144,11 @@ def workload_save(request: HttpRequest, uuid: UUID) -> Status[Operation]:
 @router.post("/{uuid:uuid}/wipe-first-boot", response={202: OperationOut}, auth=OPERATE)
 def workload_wipe_first_boot(request: HttpRequest, uuid: UUID) -> Status[Operation]:
     return Status(202, services.seed_wipe(request.user, vm_found(uuid)))
+
+
+@router.post("/{uuid:uuid}/resize", response={202: OperationOut}, auth=OPERATE)
+def workload_resize(request: HttpRequest, uuid: UUID, payload: SizeIn) -> Status[Operation]:
+    return Status(202, services.workload_resize(request.user, workload_found(uuid), **payload.dict()))
 
 
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -76,6 +77,13 @@ def differs(workload: Workload) -> str:
     if is_running == (workload.desired == Workload.Desired.RUNNING):
         return ""
     return f"{workload.name} should be {workload.desired}, but it is {workload.state}."
+
+
+def next_size(own: Any) -> dict[str, Any]:
+    """What a VM has from its next start on, where that differs from what it has; else empty."""
+    size = getattr(own, "next_size", {})
+    now = {"cpu_cores": own.cpu_cores, "memory_mib": own.memory_mib} if own is not None else {}
+    return {} if size == now else dict(size)
 
 
 def running_twice(workload: Workload, sightings: list[Sighting]) -> str:

@@ -104,6 +104,11 @@ class MemberOut(Schema):
         return member.operation.pk if member.operation else None
 
 
+class SizeIn(Schema):
+    cpu_cores: float = Field(gt=0, le=1024)
+    memory_mib: int = Field(ge=1, le=2**31 - 1)
+
+
 class MoveIn(Schema):
     target: UUID
 

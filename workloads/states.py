@@ -20,6 +20,7 @@ WorkloadVerb = Literal[
     "reset",
     "save",
     "wipe_seed",
+    "resize",
     "delete",
     "move",
     "pin",
@@ -41,6 +42,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "reset",
     "save",
     "wipe_seed",
+    "resize",
     "delete",
     "move",
     "pin",
@@ -127,6 +129,8 @@ def _state_reason(workload: Any, verb: str) -> str | None:
         return f"{name} is {state}; only a paused workload goes on."
     if verb in ON_ONLY and state not in ("running", "paused"):
         return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
+    if verb == "resize" and state not in ("running", "paused", "stopped", "crashed"):
+        return f"{name} is {state}; wait until it runs or is stopped."
     if verb == "delete" and state not in ("stopped", "crashed", "gone"):
         return f"{name} is {state}. Stop it before deleting it."
     if verb == "move":

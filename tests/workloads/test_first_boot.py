@@ -14,7 +14,7 @@ from hosts.models import Operation
 from tests.factories import host_make, image_make, user_make, vm_make
 from tests.saga_samples import SSH_KEY
 from workloads import services
-from workloads.drivers.seed_image import SEED_BYTES, seed_image
+from workloads.drivers.seed_image import SEED_BYTES, seed_image, seed_wiped
 from workloads.first_boot import FirstBoot, seed_files
 from workloads.models import VirtualMachine, VmSeed
 
@@ -112,6 +112,18 @@ def test_the_seed_disk_is_one_that_cloud_init_finds():
     read = io.BytesIO()
     disk.get_file_from_iso_fp(read, rr_path="/user-data")
     assert read.getvalue() == b"#cloud-config\n"
+
+
+def test_a_wiped_seed_disk_keeps_identity_and_network_and_nothing_to_do():
+    told = files(user="ann", password="correct horse", address="10.0.0.5/24")
+
+    wiped = seed_wiped(seed_image(told))
+
+    assert len(wiped) == SEED_BYTES
+    for secret in (b"ann", b"$6$", b"hashed_passwd"):
+        assert secret not in wiped
+    assert UUID.encode() in wiped and MAC.encode() in wiped and b"#cloud-config\n{}" in wiped
+    assert seed_wiped(b"no disk at all") == bytes(SEED_BYTES)
 
 
 def test_a_seed_disk_holds_nothing_else_and_no_more_than_fits():

@@ -166,6 +166,9 @@ class VirtualMachines(Protocol):
     def save(self, uuid: str) -> None:
         """Ensures that the VM is off with its memory on the host's disk, from where `start` brings it back."""
 
+    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
+        """Ensures the definition's size; whether it counts only from the next start on, for the VM is on."""
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 
     def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
@@ -188,6 +191,9 @@ class Volumes(Protocol):
 
     def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
         """Ensures the disk's file, a full copy of the cached image grown to size; whether this call made it."""
+
+    def seed_read(self, path: str, vm_uuid: str) -> bytes:
+        """The bytes of the seed disk; raises Refused when there is none."""
 
     def seed_write(self, path: str, vm_uuid: str, image: bytes) -> None:
         """Overwrites the seed disk that stands there; raises Refused when there is none of the image's size."""
@@ -233,6 +239,9 @@ class Containers(Protocol):
     def pause(self, uuid: str) -> None: ...
 
     def unpause(self, uuid: str) -> None: ...
+
+    def resize(self, uuid: str, cpu_cores: float, memory_mib: int) -> None:
+        """Ensures the limits, at once; Refused where the container uses more memory than that."""
 
     def remove(self, uuid: str) -> None:
         """Ensures that it is gone; a running one is Refused."""

@@ -110,6 +110,21 @@ class DockerContainers:
             if detail["State"]["Status"] == "paused":
                 client.unpause(detail["Id"])
 
+    def resize(self, uuid: str, cpu_cores: float, memory_mib: int) -> None:
+        with self._host.calls("resize the container") as client:
+            detail = _require(client, uuid)
+            cores = client.info().get("NCPU") or math.inf
+            name = detail["Name"].lstrip("/")
+            if cpu_cores > cores:
+                raise Refused(f"The host has {cores} CPU cores; {name} shall have {cpu_cores:g}.")
+            limits = {"NanoCpus": int(cpu_cores * 1e9), "Memory": memory_mib * MIB, "MemorySwap": memory_mib * MIB}
+            # docker-py's own call knows no NanoCpus, and the engine takes no other CPU limit once that was set.
+            answer = client.post(
+                f"{client.base_url}/v{client.api_version}/containers/{detail['Id']}/update", json=limits
+            )
+            if answer.status_code >= 400:
+                raise Refused(f"{name} cannot have {memory_mib} MiB now: it uses more.", answer.text[:300])
+
     def remove(self, uuid: str) -> None:
         with self._host.calls("remove the container") as client:
             detail = _find(client, uuid)

@@ -156,6 +156,12 @@ class FakeMachines(FakeHypervisor):
             if domain.state in ACTIVE:
                 self._set(domain, "stopped", "shut off (saved)")
 
+    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
+        with self.world.call(self.host, "vm.resize"):
+            domain = self.host.domain(uuid)
+            domain.vcpus, domain.memory_mib = vcpus, memory_mib
+            return domain.state in ACTIVE
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self.world.call(self.host, "vm.stamp"):
             domain = self.host.domain(uuid)
@@ -252,6 +258,12 @@ class FakeVolumes:
     def remove(self, path: str, vm_uuid: str) -> None:
         with self.world.call(self.host, "volume.remove"):
             self.host.files_for(path).pop(path, None)
+
+    def seed_read(self, path: str, vm_uuid: str) -> bytes:
+        with self.world.call(self.host, "volume.seed_read"):
+            if path not in self.host.files_for(path):
+                raise Refused("The VM has no seed disk on this host.")
+            return self.host.files_for(path)[path].content.encode()
 
     def seed_write(self, path: str, vm_uuid: str, image: bytes) -> None:
         with self.world.call(self.host, "volume.seed_write"):
@@ -363,6 +375,11 @@ class FakeContainers(FakeEngine):
     def unpause(self, uuid: str) -> None:
         with self.world.call(self.host, "container.unpause"):
             self._change(uuid, "paused", "running")
+
+    def resize(self, uuid: str, cpu_cores: float, memory_mib: int) -> None:
+        with self.world.call(self.host, "container.resize"):
+            container = self.host.container(uuid)
+            container.cpu_cores, container.memory_mib = cpu_cores, memory_mib
 
     def remove(self, uuid: str) -> None:
         with self.world.call(self.host, "container.remove"):

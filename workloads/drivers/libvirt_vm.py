@@ -183,6 +183,19 @@ class LibvirtMachines:
                 raise Refused(f"The VM {domain.name()} is not defined on its host, so its memory cannot be kept there.")
             domain.managedSave(0)
 
+    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
+        config, kib = libvirt.VIR_DOMAIN_AFFECT_CONFIG, memory_mib * 1024
+        with self._host.calls("resize the VM") as connection:
+            domain = _require(connection, uuid)
+            if not domain.isPersistent():
+                raise Refused(f"The VM {domain.name()} is not defined on its host, so it has no next start.")
+            # The most first: libvirt lowers what is over it, and refuses what would be over it.
+            domain.setVcpusFlags(vcpus, config | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+            domain.setVcpusFlags(vcpus, config)
+            domain.setMemoryFlags(kib, config | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
+            domain.setMemoryFlags(kib, config)
+            return bool(domain.isActive())
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self._host.calls("stamp the VM") as connection:
             domain = _require(connection, uuid)

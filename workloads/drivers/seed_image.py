@@ -14,6 +14,29 @@ SEED_BYTES = 1024**2
 NAMES = ("meta-data", "user-data", "network-config")
 
 
+WIPED = "#cloud-config\n{}\n"
+
+
+def seed_wiped(image: bytes) -> bytes:
+    """The disk again with nothing to do on it; its identity and network stay.
+
+    A guest that finds another instance, or none, may begin anew at its next boot: new host keys, network by DHCP.
+    Zeros where the disk cannot be read: it may still hold secrets.
+    """
+    disk, files = pycdlib.PyCdlib(), {}
+    try:
+        disk.open_fp(io.BytesIO(image))
+        for child in disk.list_children(rr_path="/"):
+            name = child.rock_ridge.name().decode() if child.rock_ridge else ""
+            if name in ("meta-data", "network-config"):
+                content = io.BytesIO()
+                disk.get_file_from_iso_fp(content, rr_path=f"/{name}")
+                files[name] = content.getvalue().decode()
+    except (pycdlib.pycdlibexception.PyCdlibException, UnicodeDecodeError):
+        return bytes(SEED_BYTES)
+    return seed_image(files | {"user-data": WIPED})
+
+
 def seed_image(files: Mapping[str, str]) -> bytes:
     """The disk's bytes, always `SEED_BYTES` of them; raises Invalid when the files are others or do not fit.
 

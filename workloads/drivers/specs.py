@@ -105,6 +105,22 @@ def _labels_check(labels: object) -> dict[str, str]:
     return dict(labels)
 
 
+def size_check(vcpus: object, memory_mib: object) -> tuple[int, int]:
+    """A VM's virtual CPUs and MiB of memory; raises Invalid."""
+    cpus, mib = int(str(vcpus)), int(str(memory_mib))
+    _check(1 <= cpus <= 256, "A VM has 1 to 256 virtual CPUs. Correct the number.", cpus, "vcpus")
+    _check(16 <= mib <= 16 * 1024**2, "A VM has 16 MiB to 16 TiB of memory.", mib, "memory_mib")
+    return cpus, mib
+
+
+def limits_check(cpu_cores: object, memory_mib: object) -> tuple[float, int]:
+    """A container's CPU cores (0: no limit) and MiB of memory; raises Invalid."""
+    cores, mib = float(str(cpu_cores)), int(str(memory_mib))
+    _check(cores == 0 or 0.01 <= cores <= 256, "A container has 0.01 to 256 CPU cores.", cores, "cpu_cores")
+    _check(6 <= mib <= 16 * 1024**2, "A container has at least 6 MiB of memory.", mib, "memory_mib")
+    return cores, mib
+
+
 @dataclass(frozen=True)
 class ImageSource:
     """The image that a new disk is a full copy of."""
@@ -197,9 +213,7 @@ class VmSpec:
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> VmSpec:
         """The spec, judged; raises Invalid with a sentence for the operator."""
-        vcpus, memory_mib = int(data["vcpus"]), int(data["memory_mib"])
-        _check(1 <= vcpus <= 256, "A VM has 1 to 256 virtual CPUs. Correct the number.", vcpus, "vcpus")
-        _check(16 <= memory_mib <= 16 * 1024**2, "A VM has 16 MiB to 16 TiB of memory.", memory_mib, "memory_mib")
+        vcpus, memory_mib = size_check(data["vcpus"], data["memory_mib"])
         machine, on_crash = data.get("machine") or "q35", data.get("on_crash") or "preserve"
         _check(machine in ("q35", "pc"), "The machine type must be q35 or pc.", machine, "machine")
         _check(on_crash in ("preserve", "destroy"), "After a crash a VM is preserved or destroyed.", on_crash)
@@ -281,14 +295,7 @@ class ContainerSpec:
         """The spec, judged; a key it does not know (privileged, volumes ...) is Invalid, not ignored."""
         unknown = set(data) - set(cls.__dataclass_fields__)
         _check(not unknown, f"A container may not have {', '.join(sorted(map(str, unknown)))}.", unknown)
-        cores, memory_mib = float(data["cpu_cores"]), int(data["memory_mib"])
-        _check(cores == 0 or 0.01 <= cores <= 256, "A container has 0.01 to 256 CPU cores.", cores, "cpu_cores")
-        _check(
-            6 <= memory_mib <= 16 * 1024**2,
-            "A container has at least 6 MiB of memory.",
-            memory_mib,
-            "memory_mib",
-        )
+        cores, memory_mib = limits_check(data["cpu_cores"], data["memory_mib"])
         policy = data.get("restart_policy") or "unless-stopped"
         _check(policy in RESTART_POLICIES, f"There is no restart policy {policy}.", policy, "restart_policy")
         environment = dict(data.get("environment") or {})

@@ -26,6 +26,7 @@ POOL_MARKER = ".stowage-pool"
 LEFT_SUFFIX = ".stowage-left"
 # qcow2 tables and log of a disk that is all but empty; also what a host's file system should keep for itself.
 RESERVE_BYTES = 64 * 1024**2
+SEED_BYTES_MOST = 16 * 1024**2
 _POLL_S = 0.2
 
 
@@ -102,19 +103,26 @@ class PoolVolumes:
                 os.unlink(part)
         return True
 
+    def seed_read(self, path: str, vm_uuid: str) -> bytes:
+        with os.fdopen(self._seed_open(path, vm_uuid, os.O_RDONLY), "rb") as file:
+            return file.read(SEED_BYTES_MOST)
+
     def seed_write(self, path: str, vm_uuid: str, image: bytes) -> None:
-        self._pool_folder(path)
-        if os.path.basename(path) != f"{vm_uuid}-seed.img":
-            raise Refused("Only the VM's own seed disk is written over.", path)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise Refused("The VM has no seed disk on this host.", path) from error
+        handle = self._seed_open(path, vm_uuid, os.O_WRONLY)
         with os.fdopen(handle, "wb", buffering=0) as file:
             if os.fstat(handle).st_size != len(image):
                 raise Refused("The VM's seed disk has another size than a seed has.", path)
             file.write(image)
             os.fsync(handle)
+
+    def _seed_open(self, path: str, vm_uuid: str, mode: int) -> int:
+        self._pool_folder(path)
+        if os.path.basename(path) != f"{vm_uuid}-seed.img":
+            raise Refused("Only the VM's own seed disk is written over.", path)
+        try:
+            return os.open(path, mode | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise Refused("The VM has no seed disk on this host.", path) from error
 
     def remove(self, path: str, vm_uuid: str) -> None:
         self._pool_folder(path)

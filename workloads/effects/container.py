@@ -13,7 +13,7 @@ from hosts.errors import Refused
 from hosts.plane.context import PlaneContext
 from hosts.plane.effects import effect
 from hosts.plane.progress import Progress
-from workloads.drivers.specs import RESTART_POLICIES, ContainerSpec, reference_check, uuid_check
+from workloads.drivers.specs import RESTART_POLICIES, ContainerSpec, limits_check, reference_check, uuid_check
 from workloads.effects.drivers import containers
 
 Data = dict[str, Any]
@@ -61,6 +61,14 @@ def container_unpause(context: PlaneContext, arguments: Data, progress: Progress
     """Undo: container.pause."""
     containers(context).unpause(uuid_check(arguments["uuid"]))
     return {}
+
+
+@effect("container.resize", lane="short")
+def container_resize(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: container.resize with what it had."""
+    cpu_cores, memory_mib = limits_check(arguments["cpu_cores"], arguments["memory_mib"])
+    containers(context).resize(uuid_check(arguments["uuid"]), cpu_cores, memory_mib)
+    return {"at_next_start": False}
 
 
 @effect("container.remove", lane="short")

@@ -11,8 +11,8 @@ from hosts.plane.effects import effect
 from hosts.plane.host_effects import TRIAL
 from hosts.plane.progress import Progress
 from workloads.drivers.base import Location
-from workloads.drivers.seed_image import SEED_BYTES, seed_image
-from workloads.drivers.specs import DiskSpec, VmSpec, path_check, uuid_check
+from workloads.drivers.seed_image import seed_image, seed_wiped
+from workloads.drivers.specs import DiskSpec, VmSpec, path_check, size_check, uuid_check
 from workloads.effects import migrate
 from workloads.effects.described import described
 from workloads.effects.disks_in_use import refuse_disks_in_use
@@ -65,9 +65,10 @@ def vm_seed_write(context: PlaneContext, arguments: Data, progress: Progress) ->
 
 @effect("vm.seed_wipe", lane="long")
 def vm_seed_wipe(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
-    """Zeros over the seed disk, also while the VM runs. Undo: none; that is the point of it."""
+    """Takes what the guest was told off its seed disk, also while it runs. Undo: none; that is the point of it."""
     path, uuid = path_check(arguments["path"]), uuid_check(arguments["uuid"])
-    volumes(context).seed_write(path, uuid, bytes(SEED_BYTES))
+    files = volumes(context)
+    files.seed_write(path, uuid, seed_wiped(files.seed_read(path, uuid)))
     return {}
 
 
@@ -166,6 +167,14 @@ def vm_save(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     progress.update("writing its memory to the host's disk", at_once=True)
     machines(context).save(uuid)
     return _state(machines(context).locate(uuid))
+
+
+@effect("vm.resize", lane="short")
+def vm_resize(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: vm.resize with what it had."""
+    vcpus, memory_mib = size_check(arguments["cpu_cores"], arguments["memory_mib"])
+    waits = machines(context).resize(uuid_check(arguments["uuid"]), vcpus, memory_mib)
+    return {"at_next_start": waits}
 
 
 @effect("vm.stamp", lane="short")

@@ -88,6 +88,7 @@ class VirtualMachine(Workload):
     bridges = models.JSONField(default=list, blank=True)
     nics = models.JSONField(default=list, blank=True)
     serial_log = models.CharField(max_length=300, blank=True)
+    next_size = models.JSONField(default=dict, blank=True)  # cpu_cores and memory_mib from its next start on
     has_seed = models.BooleanField(default=False)  # a disk with what it was told at its first boot
     image = models.ForeignKey("workloads.Image", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 

@@ -1,4 +1,4 @@
-"""Wipe what a VM was told at its first boot: zeros over its seed disk, which stays where it is."""
+"""Wipe what a VM was told at its first boot: its seed disk stays, with its identity and network and nothing else."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from workloads.services.schedules import (
     schedule_ring,
     schedules_sweep,
 )
+from workloads.services.sizes import workload_resize
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "workload_pause",
     "workload_pin",
     "workload_reset",
+    "workload_resize",
     "workload_restart",
     "workload_resume",
     "workload_save",

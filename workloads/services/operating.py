@@ -7,7 +7,7 @@ from typing import Any
 from hosts.models import Operation
 from hosts.operations.start import operation_start
 from hosts.services.doors import User, busy_with, refuse_if, refuse_unless
-from workloads.models import Workload
+from workloads.models import VirtualMachine, Workload
 from workloads.services.capacity import Need
 from workloads.states import why_not
 
@@ -44,4 +44,6 @@ def operate(
 def need_of(workload: Workload) -> Need:
     """The room that it needs on a host."""
     # CPU was promised when it was made; an adopted workload may have more vCPUs than a host has cores
-    return Need(0, workload.memory_mib, workload.disk_gib)
+    vm = VirtualMachine.objects.filter(pk=workload.pk).only("next_size").first()
+    memory_mib = max(workload.memory_mib, (vm.next_size if vm else {}).get("memory_mib", 0))
+    return Need(0, memory_mib, workload.disk_gib)

@@ -48,7 +48,15 @@ def workload_restart(
     A VM that ignores the request to shut down for `timeout_s` goes on running; a container is ended after 10 s.
     """
     wait_s = timeout_s if workload.kind == Workload.Kind.VM else min(timeout_s, CONTAINER_STOP_S)
-    return operate(user, workload, "restart", "restart_workload", idempotency_key, {"timeout_s": wait_s})
+
+    def reserve(_operation: Operation) -> None:
+        need = need_of(workload)
+        if workload.host is not None and need.memory_mib > workload.memory_mib:
+            refuse_without_room(workload.host, need, besides=workload.pk)
+
+    return operate(
+        user, workload, "restart", "restart_workload", idempotency_key, {"timeout_s": wait_s}, before_start=reserve
+    )
 
 
 def workload_pause(user: User, workload: Workload, *, idempotency_key: str | None = None) -> Operation:

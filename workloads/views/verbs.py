@@ -47,7 +47,7 @@ def more_buttons(workload: Workload, own: Any, reason: Reason) -> list[Button]:
         ]
         if own.has_seed:
             wipe_ask = f"What {name} was told at its first boot is overwritten, keys and passwords included. Do it once"
-            wipe_ask += " the guest has set itself up; it keeps what it has done."
+            wipe_ask += " the guest has set itself up; it keeps what it has done, and its network."
             label = "Wipe first-boot data"
             buttons.append(_button(workload, "wipe_seed", label, reason("wipe_seed"), "", "key", wipe_ask))
     force_ask = f"{name} is cut off at once, as if its power failed. Unsaved data in it is lost."

@@ -88,6 +88,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "may_administer": may(request.user, "administer", workload),
         "console_logs": list(queries.console_logs(workload.pk)[:LOGS_SHOWN]) if is_operator else [],
         "move_why_not": reason("move"),
+        "resize_why_not": reason("resize"),
+        "next_size": queries.next_size(own),
         "targets": move_targets(workload),
         "pin_why_not": reason(pin_verb),
         "pin_buttons": [_pin_button(workload, reason(pin_verb))],
@@ -114,6 +116,24 @@ def workload_move(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
     operation = done_or_said(request, act)
     return redirect("workload", uuid=workload.pk) if operation is None else redirect("operation", uuid=operation.pk)
+
+
+@action("operate")
+def workload_resize(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    workload = get_object_or_404(Workload.objects.select_related("host"), pk=uuid)
+
+    def act() -> Any:
+        try:
+            size = {"cpu_cores": float(request.POST["cpu_cores"]), "memory_mib": int(request.POST["memory_mib"])}
+        except (KeyError, ValueError, OverflowError) as error:
+            raise Invalid("Write the cores and the MiB of memory as numbers.", field="memory_mib") from error
+        if not (size["cpu_cores"] < 1e6 and size["memory_mib"] < 2**31):  # NaN is not below anything
+            raise Invalid("No host is as large as that.", field="memory_mib")
+        return services.workload_resize(request.user, workload, **size, idempotency_key=key_of(request))
+
+    if (operation := done_or_said(request, act)) is not None:
+        return redirect("operation", uuid=operation.pk)
+    return redirect("workload", uuid=workload.pk)
 
 
 def _target(text: str) -> Host:

@@ -1,0 +1,40 @@
+"""Resizing, on real libvirt and Docker: what counts at once, and what from the next start on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.lab.api_person import ApiPerson
+from tests.lab.flow import HOST, eventually
+from tests.stack import Stack
+
+
+def test_a_container_has_its_new_limits_while_it_runs(stack: Stack, person: ApiPerson, container: dict[str, Any]):
+    def limits() -> str:
+        return stack.inside(
+            HOST, "docker", "inspect", "-f", "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}", "flow-box"
+        )
+
+    began = stack.inside(HOST, "docker", "inspect", "-f", "{{.State.StartedAt}}", "flow-box")
+    person.done("POST", f"/workloads/{container['uuid']}/resize", {"cpu_cores": 0.2, "memory_mib": 96})
+
+    assert limits().split() == ["200000000", str(96 * 1024**2)]
+    assert stack.inside(HOST, "docker", "inspect", "-f", "{{.State.StartedAt}}", "flow-box") == began
+    row = person.get(f"/workloads/{container['uuid']}")
+    assert (row["cpu_cores"], row["memory_mib"]) == (0.2, 96)
+
+
+def test_a_vm_that_is_on_has_its_new_size_from_its_next_start_on(stack: Stack, person: ApiPerson, vm: dict[str, Any]):
+    def now() -> tuple[float, int]:
+        row = person.get(f"/workloads/{vm['uuid']}")
+        return row["cpu_cores"], row["memory_mib"]
+
+    person.done("POST", f"/workloads/{vm['uuid']}/resize", {"cpu_cores": 2, "memory_mib": 192})
+    assert now() == (1, 128)
+    person.done("POST", f"/workloads/{vm['uuid']}/stop?force=true")
+    person.done("POST", f"/workloads/{vm['uuid']}/start")
+
+    eventually(lambda: now() == (2, 192), 10)
+    assert "2" in stack.inside(HOST, "virsh", "vcpucount", "flow-vm", "--live", "--active")
+    status, answer = person.call("POST", f"/workloads/{vm['uuid']}/resize", {"cpu_cores": 1, "memory_mib": 10_000_000})
+    assert status == 422 and "more memory than any host has" in answer["message"]

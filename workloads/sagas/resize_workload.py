@@ -1,0 +1,42 @@
+"""Give a workload other limits: a container at once, a VM that runs at its next start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hosts.operations.registry import register
+from hosts.operations.saga import Context, EffectCall, Saga, Step
+from hosts.publish import publish_change
+from workloads.models import VirtualMachine
+from workloads.sagas.calls import kind_of, record, short_call, uuid_of
+
+
+def _resize_to(size: dict[str, Any], context: Context) -> EffectCall:
+    return short_call(context, f"{kind_of(context)}.resize", timeout_s=60, **size)
+
+
+def _resize(context: Context) -> EffectCall:
+    return _resize_to(context.parameters["size"], context)
+
+
+def _resize_back(context: Context) -> EffectCall:
+    return _resize_to(context.parameters["was"], context)
+
+
+def _record(context: Context) -> None:
+    size = context.parameters["size"]
+    waits = bool(context.output("resize").get("at_next_start"))
+    if kind_of(context) == "vm":
+        VirtualMachine.objects.filter(pk=uuid_of(context)).update(next_size=size if waits else {})
+        publish_change("workload", uuid_of(context), "resized")
+    if not waits:
+        record(context, **size)
+
+
+RESIZE_WORKLOAD = register(
+    Saga(
+        "resize_workload",
+        "resize",
+        (Step("resize", effect=_resize, undo_effect=_resize_back), Step("record", control=_record)),
+    )
+)

@@ -1,0 +1,42 @@
+"""Giving workloads another size."""
+
+from __future__ import annotations
+
+from hosts.errors import Invalid
+from hosts.models import Operation
+from hosts.services.doors import User
+from workloads.models import VirtualMachine, Workload
+from workloads.services.capacity import Need, refuse_impossible, refuse_without_room
+from workloads.services.operating import operate
+
+CONTAINER_LEAST_MIB, VM_LEAST_MIB = 6, 32
+
+
+def workload_resize(
+    user: User, workload: Workload, *, cpu_cores: float, memory_mib: int, idempotency_key: str | None = None
+) -> Operation:
+    """Begins to give it those cores and that memory: a container at once, a VM that is on at its next start.
+
+    Raises Invalid for a size that no host could hold, Refused where its own host has no room for it.
+    """
+    is_vm = workload.kind == Workload.Kind.VM
+    least_mib = VM_LEAST_MIB if is_vm else CONTAINER_LEAST_MIB
+    if memory_mib < least_mib:
+        raise Invalid(f"A {workload.get_kind_display()} needs at least {least_mib} MiB of memory.", field="memory_mib")
+    if cpu_cores < (1 if is_vm else 0.01) or (is_vm and cpu_cores != int(cpu_cores)):
+        raise Invalid("A VM has whole virtual CPUs, a container at least 0.01 cores.", field="cpu_cores")
+    refuse_impossible(Need(cpu_cores, memory_mib))
+    was = {"cpu_cores": workload.cpu_cores, "memory_mib": workload.memory_mib}
+    size = {"cpu_cores": int(cpu_cores) if is_vm else cpu_cores, "memory_mib": memory_mib}
+    vm = VirtualMachine.objects.filter(pk=workload.pk).first() if is_vm else None
+    if vm is not None:
+        was = {"cpu_cores": int(workload.cpu_cores), "memory_mib": workload.memory_mib} | vm.next_size
+    if size == was:
+        raise Invalid(f"{workload.name} has that size already.", field="memory_mib")
+
+    def reserve(_operation: Operation) -> None:
+        if workload.host is not None and memory_mib > workload.memory_mib:
+            refuse_without_room(workload.host, Need(0, memory_mib), besides=workload.pk)
+
+    parameters = {"size": size, "was": was}
+    return operate(user, workload, "resize", "resize_workload", idempotency_key, parameters, before_start=reserve)
