@@ -180,6 +180,17 @@ class ContainerForm(StyledForm):
         initial="unless-stopped",
         choices=RESTARTS,
     )
+    run_as = forms.CharField(
+        label="Run as", max_length=65, required=False, help_text="A user of the image, or 1000:1000. Empty: as it says."
+    )
+    health_command = forms.CharField(
+        label="Health check",
+        max_length=1000,
+        required=False,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
+        help_text="A shell command inside it that succeeds while it is well, asked every 10 s.",
+    )
+    is_read_only = forms.BooleanField(label="It may not write to its own file system", required=False)
     host = HostChoice()
     anti_affinity_group = forms.CharField(
         label="Group to keep apart",

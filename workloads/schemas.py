@@ -74,6 +74,9 @@ class ContainerIn(Schema):
     environment: dict[str, str] = {}
     ports: list[PortIn] = Field(default=[], max_length=100)
     restart_policy: str = Field("unless-stopped", max_length=20)
+    run_as: str = Field("", max_length=65)
+    is_read_only: bool = False
+    health_command: str = Field("", max_length=1000)
     cpu_cores: float = Field(0.5, gt=0, le=1024)
     memory_mib: int = Field(128, ge=1, le=2**31 - 1)
     host: UUID | None = None

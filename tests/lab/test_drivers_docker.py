@@ -233,3 +233,27 @@ def test_a_container_counted_by_its_files_used_what_its_engine_says(
     assert by_files["network_received_bytes_total"] > 0
     assert by_files["processes"] > 0 and by_engine["processes"] > 0
     assert (by_files["cpu_allotted_cores"], by_files["memory_allotted_mib"]) == (0.5, 64)
+
+
+def test_a_container_is_well_when_its_health_check_says_so_and_moves_with_it(driver_lab: DriverLab) -> None:
+    health = {"test": ["CMD-SHELL", "test -w /tmp || test -d /proc"], "interval_s": 1}
+    made = TrialContainer(driver_lab, health=health, is_read_only=True, user="1000:1000").create()
+    try:
+        source = driver_lab.hosts[0]
+        assert "health check passes" in source.run("container.wait_healthy", uuid=made.uuid)["sentence"]
+        found = made.inspect()
+        assert found["HostConfig"]["ReadonlyRootfs"] and found["Config"]["User"] == "1000:1000"
+        spec = source.run("container.describe", uuid=made.uuid)["spec"]
+        assert (spec["health"]["test"], spec["health"]["interval_s"]) == (health["test"], 1.0)
+        assert (spec["is_read_only"], spec["user"]) == (True, "1000:1000")
+    finally:
+        made.remove()
+
+
+def test_a_container_whose_health_check_says_no_is_not_well(driver_lab: DriverLab) -> None:
+    made = TrialContainer(driver_lab, health={"test": ["CMD-SHELL", "false"], "interval_s": 1, "retries": 1}).create()
+    try:
+        with pytest.raises(StowageError, match="not healthy"):
+            driver_lab.hosts[0].run("container.wait_healthy", uuid=made.uuid, timeout_s=6)
+    finally:
+        made.remove()

@@ -366,3 +366,29 @@ def test_a_wish_for_many_that_makes_no_sense_begins_nothing(verb: str, count: in
     with pytest.raises(Invalid, match=sentence):
         services.workloads_bulk(user_make("operator"), verb, [vm] * count)
     assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"run_as": "root; id"}, "run_as"),
+        ({"run_as": "-u"}, "run_as"),
+        ({"health_command": "x" * 1001}, "health_command"),
+        ({"health_command": "a\nb"}, "health_command"),
+    ],
+)
+def test_a_container_with_a_senseless_user_or_health_check_is_a_sentence_at_its_field(wish, field):
+    host_make()
+    with pytest.raises(Invalid) as refused:
+        create_container(**wish)
+    assert refused.value.field == field
+    assert nothing_was_left()
+
+
+def test_a_health_check_and_a_user_go_into_the_command():
+    host = host_make()
+    operation = create_container(host=host, run_as="1000", is_read_only=True, health_command="wget -q localhost")
+
+    spec = operation.parameters["spec"]
+    assert (spec["user"], spec["is_read_only"]) == ("1000", True)
+    assert spec["health"]["test"] == ["CMD-SHELL", "wget -q localhost"]

@@ -21,7 +21,7 @@ from hosts.units import MIB
 from workloads.drivers import docker_images
 from workloads.drivers.base import Location, Running
 from workloads.drivers.docker_spec import spec_of
-from workloads.drivers.specs import ContainerSpec
+from workloads.drivers.specs import ContainerSpec, HealthSpec
 
 PIDS_LIMIT = 512
 # Dropped: all. Given back: what ordinary images need to start as root, own their files, bind port 80 and change to
@@ -225,6 +225,7 @@ class DockerContainers:
             name=spec.name,
             labels=labels,
             ports=[(port.container, port.protocol) for port in spec.ports],
+            healthcheck=_healthcheck(spec.health),
             host_config=_host_config(client, spec),
         )
 
@@ -245,11 +246,25 @@ class DockerContainers:
             self._sleep(POLL_S)
 
 
+def _healthcheck(health: HealthSpec | None) -> dict[str, Any] | None:
+    """As the engine wants it: times in nanoseconds."""
+    if health is None:
+        return None
+    return {
+        "test": list(health.test),
+        "interval": int(health.interval_s * 1e9),
+        "timeout": int(health.timeout_s * 1e9),
+        "retries": health.retries,
+        "start_period": int(health.start_s * 1e9),
+    }
+
+
 def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
     bindings: dict[str, list[int | None]] = {}
     for port in spec.ports:
         bindings.setdefault(f"{port.container}/{port.protocol}", []).append(port.host)
     return client.create_host_config(
+        read_only=spec.is_read_only or None,
         cap_drop=["ALL"],
         cap_add=list(CAPABILITIES),
         security_opt=["no-new-privileges:true"],

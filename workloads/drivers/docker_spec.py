@@ -34,6 +34,8 @@ def spec_of(detail: dict[str, Any], image: dict[str, Any]) -> ContainerSpec:
             "entrypoint": None if same_entrypoint else list(entrypoint or ()),
             "environment": _environment(config, image_config),
             "user": config.get("User") or "",
+            "is_read_only": bool(limits.get("ReadonlyRootfs")),
+            "health": _health(config, image_config),
             "working_folder": config.get("WorkingDir") or "",
             "cpu_cores": cpu_cores(limits),
             "memory_mib": bytes_to_mib(int(limits.get("Memory") or 0)),
@@ -52,6 +54,20 @@ def _reference(reference: str, image: dict[str, Any], name: str) -> str:
     if image.get("RepoTags"):
         return str(image["RepoTags"][0])
     raise Refused(f"The image of {name} has no name, only an id of this host. Tag it, then try again.")
+
+
+def _health(config: dict[str, Any], image_config: dict[str, Any]) -> dict[str, Any] | None:
+    """A health check of its own; the image brings its own along. Times left to the engine are its defaults."""
+    own = config.get("Healthcheck") or {}
+    if not own.get("Test") or own == image_config.get("Healthcheck"):
+        return None
+    return {
+        "test": own["Test"],
+        "interval_s": (own.get("Interval") or 30e9) / 1e9,
+        "timeout_s": (own.get("Timeout") or 30e9) / 1e9,
+        "retries": own.get("Retries") or 3,
+        "start_s": (own.get("StartPeriod") or 0) / 1e9,
+    }
 
 
 def _environment(config: dict[str, Any], image_config: dict[str, Any]) -> dict[str, str]:

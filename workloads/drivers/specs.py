@@ -268,6 +268,31 @@ class PortSpec:
 
 
 @dataclass(frozen=True)
+class HealthSpec:
+    """How the engine asks a container whether it is well: a command inside it, whose exit status 0 means yes."""
+
+    test: tuple[str, ...]  # as the engine has it: ("CMD-SHELL", "wget -q localhost") or ("CMD", program, ...)
+    interval_s: float = 10.0
+    timeout_s: float = 5.0
+    retries: int = 3
+    start_s: float = 0.0  # at first so long a "no" does not count
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> HealthSpec:
+        test = tuple(map(str, data["test"]))
+        known = len(test) > 1 and test[0] in ("CMD", "CMD-SHELL")
+        _check(
+            known or test == ("NONE",), "A health check is a command to run in the container.", test, "health_command"
+        )
+        _check(sum(map(len, test)) <= 4000, "The health check has more than 4,000 characters.", "", "health_command")
+        interval_s, timeout_s = float(data.get("interval_s", 10)), float(data.get("timeout_s", 5))
+        start_s, retries = float(data.get("start_s", 0)), int(data.get("retries", 3))
+        sane = 1 <= interval_s <= 86400 and 1 <= timeout_s <= 3600 and 1 <= retries <= 100 and 0 <= start_s <= 86400
+        _check(sane, "A health check comes every second to every day, with 1 to 100 tries.", data, "health_command")
+        return cls(test, interval_s, timeout_s, retries, start_s)
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """A container as it should be: everything that Stowage lets a container have, and there is no more.
 
@@ -281,6 +306,8 @@ class ContainerSpec:
     entrypoint: tuple[str, ...] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     user: str = ""
+    is_read_only: bool = False  # its own file system; what it writes must go elsewhere
+    health: HealthSpec | None = None  # None: what the image says
     working_folder: str = ""
     cpu_cores: float = 1.0
     memory_mib: int = 128
@@ -321,6 +348,8 @@ class ContainerSpec:
             None if entrypoint is None else tuple(map(str, entrypoint)),
             environment,
             _plain(data.get("user") or "", "user"),
+            bool(data.get("is_read_only")),
+            HealthSpec.from_data(data["health"]) if data.get("health") else None,
             _plain(data.get("working_folder") or "", "working_folder"),
             cores,
             memory_mib,

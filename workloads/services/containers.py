@@ -20,6 +20,8 @@ from workloads.services.capacity import Need, host_choose, refuse_impossible, re
 from workloads.services.vms import name_free_check
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
+RUN_AS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?")
+HEALTH_MOST = 1000
 RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
 
@@ -34,19 +36,28 @@ def container_create(
     environment: Mapping[str, str] | None = None,
     ports: Sequence[Mapping[str, Any]] = (),
     restart_policy: str = "unless-stopped",
+    run_as: str = "",
+    is_read_only: bool = False,
+    health_command: str = "",
     host: Host | None = None,
     anti_affinity_group: str = "",
     idempotency_key: str | None = None,
 ) -> Operation:
     """Begins to make a container and start it. Without a host, one with room is taken.
 
-    `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. Raises Invalid and Refused as `vm_create`.
+    `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. `run_as`: a user of the image, or uid[:gid].
+    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. Raises Invalid and
+    Refused as `vm_create`.
     """
     refuse_unless(user, "operate")
     name = name_check(name)
     if idempotency_key and (known := Operation.objects.filter(idempotency_key=idempotency_key).first()):
         return known
     _check(image, cpu_cores, memory_mib, restart_policy)
+    if run_as and not RUN_AS.fullmatch(run_as):
+        raise Invalid("Name a user of the image, or numbers like 1000 or 1000:1000.", field="run_as")
+    if len(health_command) > HEALTH_MOST or not health_command.isprintable():
+        raise Invalid(f"A health check is one line of at most {HEALTH_MOST} characters.", field="health_command")
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
     need = Need(cpu_cores, memory_mib, 0.0, name, Workload.Kind.CONTAINER, group)
@@ -69,11 +80,14 @@ def container_create(
         ports=[_port(port) for port in ports],
         restart_policy=restart_policy,
     )
+    spec = _spec(container) | {"user": run_as, "is_read_only": is_read_only}
+    if health_command:
+        spec["health"] = {"test": ["CMD-SHELL", health_command]}
     return operation_start(
         "create_container",
         user=user,
         subject=("container", str(container.uuid), name),
-        parameters={"workload": str(container.uuid), "host": str(host.pk), "spec": _spec(container)},
+        parameters={"workload": str(container.uuid), "host": str(host.pk), "spec": spec},
         host=host,
         idempotency_key=idempotency_key,
         before_start=partial(_reserve, container, need),

@@ -55,6 +55,18 @@ def test_an_entrypoint_of_its_own_goes_along() -> None:
     assert spec_of(detail(config={"Entrypoint": None}), IMAGE).entrypoint == ()
 
 
+def test_a_health_check_of_its_own_and_a_file_system_it_may_not_write_go_along() -> None:
+    own = {"Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000, "Retries": 2}
+
+    spec = spec_of(detail(config={"Healthcheck": own}, limits={"ReadonlyRootfs": True}), IMAGE)
+
+    assert spec.health is not None
+    assert (spec.health.test, spec.health.interval_s, spec.health.retries) == (("CMD-SHELL", "true"), 5.0, 2)
+    assert spec.is_read_only
+    of_the_image = IMAGE | {"Config": IMAGE["Config"] | {"Healthcheck": own}}  # type: ignore[operator]
+    assert spec_of(detail(config={"Healthcheck": own}), of_the_image).health is None
+
+
 def test_a_container_made_from_an_id_takes_the_images_name() -> None:
     assert spec_of(detail(config={"Image": "sha256:" + "c" * 64}), IMAGE).image == "nginx:1"
     assert spec_of(detail(config={"Image": "c" * 12}), IMAGE).image == "nginx:1"
