@@ -92,6 +92,7 @@ STEPS = {
     "forget": "take it out of the inventory",
     "give_up": "give up",
     "go_on": "let it go on",
+    "grow": "give it more room",
     "image": "fetch the image",
     "keep": "keep what was tried",
     "load": "bring the image to the new host",

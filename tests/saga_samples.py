@@ -167,6 +167,24 @@ def _resize(make: Callable[[Place], Workload], waits: bool) -> Callable[[], Samp
     return sample
 
 
+def _grow_disk(state: str) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        pool_mount_make(place.alpha, Pool.objects.create(pool_id="p9", name="local"), IMAGES.rstrip("/"))
+        vm = VirtualMachine.objects.select_related("host").get(pk=vm_in(place, state=state).pk)
+        path = vm.disks[0]["path"]
+        operation = services.disk_grow(place.user, vm, target="vda", size_gib=2)
+
+        def is_done() -> bool:
+            row = VirtualMachine.objects.get(pk=vm.pk)
+            size = place.world.hosts["alpha"].files_for(path)[path].size_bytes
+            return (size, row.disks[0]["size_gib"], row.disk_gib) == (2 * GIB, 2, 2)
+
+        return Sample(place.harness, operation, is_done, ("size_bytes",))
+
+    return sample
+
+
 def _wipe_seed() -> Sample:
     place = place_make()
     vm = VirtualMachine.objects.get(pk=vm_in(place).pk)
@@ -321,6 +339,7 @@ def _maintenance(*, on: bool) -> Callable[[], Sample]:
 SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "create_vm": [_create_vm, _create_vm_with_seed],
     "wipe_seed": [_wipe_seed],
+    "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],
     "resize_workload": [
         _resize(vm_in, True),
         _resize(container_in, False),

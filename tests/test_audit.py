@@ -77,6 +77,11 @@ def move() -> tuple[str, Any]:
     return f"/api/workloads/{container.pk}/move", {"target": str(target.pk)}
 
 
+def on_disk() -> tuple[str, Any]:
+    vm = vm_make(host_make())
+    return f"/api/workloads/{vm.pk}/grow-disk", {"target": "vda", "size_gib": 2}
+
+
 def in_bulk() -> tuple[str, Any]:
     return "/api/workloads/bulk", {"verb": "stop", "workloads": [str(vm_make(host_make()).pk)]}
 
@@ -191,6 +196,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/save": on_vm("/save"),
     f"POST /api/workloads/{UUID}/wipe-first-boot": seeded,
     f"POST /api/workloads/{UUID}/resize": on_vm("/resize", {"cpu_cores": 2, "memory_mib": 512}),
+    f"POST /api/workloads/{UUID}/grow-disk": on_disk,
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),

@@ -21,6 +21,7 @@ from workloads.schemas import (
     ApartIn,
     BulkIn,
     ContainerIn,
+    DiskSizeIn,
     ImageOut,
     MemberOut,
     MoveIn,
@@ -149,6 +150,11 @@ def workload_wipe_first_boot(request: HttpRequest, uuid: UUID) -> Status[Operati
 @router.post("/{uuid:uuid}/resize", response={202: OperationOut}, auth=OPERATE)
 def workload_resize(request: HttpRequest, uuid: UUID, payload: SizeIn) -> Status[Operation]:
     return Status(202, services.workload_resize(request.user, workload_found(uuid), **payload.dict()))
+
+
+@router.post("/{uuid:uuid}/grow-disk", response={202: OperationOut}, auth=OPERATE)
+def workload_grow_disk(request: HttpRequest, uuid: UUID, payload: DiskSizeIn) -> Status[Operation]:
+    return Status(202, services.disk_grow(request.user, vm_found(uuid), **payload.dict()))
 
 
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)

@@ -112,6 +112,11 @@ class SizeIn(Schema):
     memory_mib: int = Field(ge=1, le=2**31 - 1)
 
 
+class DiskSizeIn(Schema):
+    target: str = Field(max_length=20)
+    size_gib: float = Field(gt=0, le=65536)
+
+
 class MoveIn(Schema):
     target: UUID
 

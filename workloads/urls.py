@@ -44,6 +44,7 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/<workload_verb:verb>/", verbs.workload_verb, name="workload-verb"),
     path("workloads/<uuid:uuid>/move/", workloads.workload_move, name="workload-move"),
     path("workloads/<uuid:uuid>/resize/", workloads.workload_resize, name="workload-resize"),
+    path("workloads/<uuid:uuid>/grow-disk/", workloads.disk_grow, name="workload-grow-disk"),
     path("workloads/<uuid:uuid>/pin/", workloads.workload_pin, name="workload-pin"),
     path("workloads/<uuid:uuid>/keep-apart/", workloads.workload_keep_apart, name="workload-keep-apart"),
     path("workloads/<uuid:uuid>/console/<watched_console:kind>/", consoles.workload_console, name="workload-console"),

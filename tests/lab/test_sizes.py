@@ -38,3 +38,21 @@ def test_a_vm_that_is_on_has_its_new_size_from_its_next_start_on(stack: Stack, p
     assert "2" in stack.inside(HOST, "virsh", "vcpucount", "flow-vm", "--live", "--active")
     status, answer = person.call("POST", f"/workloads/{vm['uuid']}/resize", {"cpu_cores": 1, "memory_mib": 10_000_000})
     assert status == 422 and "more memory than any host has" in answer["message"]
+
+
+def test_a_disk_grows_while_its_vm_runs_and_while_it_is_off(stack: Stack, person: ApiPerson, vm: dict[str, Any]):
+    def seen_by_guest_gib() -> float:
+        said = stack.inside(HOST, "virsh", "domblkinfo", "flow-vm", "vda")
+        return int(said.split("Capacity:")[1].split()[0]) / 1024**3
+
+    person.done("POST", f"/workloads/{vm['uuid']}/grow-disk", {"target": "vda", "size_gib": 0.75})
+    assert seen_by_guest_gib() == 0.75
+    person.done("POST", f"/workloads/{vm['uuid']}/stop?force=true")
+    person.done("POST", f"/workloads/{vm['uuid']}/grow-disk", {"target": "vda", "size_gib": 1})
+    assert seen_by_guest_gib() == 1.0
+    eventually(lambda: person.get(f"/workloads/{vm['uuid']}")["disk_gib"] == 1, 10)
+    for size_gib, sentence in ((0.5, "can only grow"), (60_000, "less than the")):
+        status, answer = person.call(
+            "POST", f"/workloads/{vm['uuid']}/grow-disk", {"target": "vda", "size_gib": size_gib}
+        )
+        assert status in (409, 422) and sentence in answer["message"], answer

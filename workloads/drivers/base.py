@@ -169,6 +169,9 @@ class VirtualMachines(Protocol):
     def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
         """Ensures the definition's size; whether it counts only from the next start on, for the VM is on."""
 
+    def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
+        """Ensures that the guest sees a disk of that size; False, and nothing done, when the VM is off."""
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 
     def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
@@ -191,6 +194,12 @@ class Volumes(Protocol):
 
     def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
         """Ensures the disk's file, a full copy of the cached image grown to size; whether this call made it."""
+
+    def room_check(self, path: str, more_bytes: int) -> None:
+        """Raises Refused when the file's pool has not that much room left, or when it lies in no pool."""
+
+    def grow(self, path: str, image_format: str, size_bytes: int) -> None:
+        """Ensures that the disk of a VM that is off has that size; one in use is Refused."""
 
     def seed_read(self, path: str, vm_uuid: str) -> bytes:
         """The bytes of the seed disk; raises Refused when there is none."""

@@ -162,6 +162,14 @@ class FakeMachines(FakeHypervisor):
             domain.vcpus, domain.memory_mib = vcpus, memory_mib
             return domain.state in ACTIVE
 
+    def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
+        with self.world.call(self.host, "vm.disk_grow"):
+            domain = self.host.domain(uuid)
+            if domain.state not in ACTIVE:
+                return False
+            self.host.files_for(path)[path].size_bytes = size_bytes
+            return True
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self.world.call(self.host, "vm.stamp"):
             domain = self.host.domain(uuid)
@@ -258,6 +266,15 @@ class FakeVolumes:
     def remove(self, path: str, vm_uuid: str) -> None:
         with self.world.call(self.host, "volume.remove"):
             self.host.files_for(path).pop(path, None)
+
+    def room_check(self, path: str, more_bytes: int) -> None:
+        pool = self.host.pool_of(path)
+        if pool is None or pool.free_bytes < more_bytes:
+            raise Refused("The pool has too little room for the disk to grow.")
+
+    def grow(self, path: str, image_format: str, size_bytes: int) -> None:
+        with self.world.call(self.host, "volume.grow"):
+            self.host.files_for(path)[path].size_bytes = size_bytes
 
     def seed_read(self, path: str, vm_uuid: str) -> bytes:
         with self.world.call(self.host, "volume.seed_read"):

@@ -196,6 +196,15 @@ class LibvirtMachines:
             domain.setMemoryFlags(kib, config)
             return bool(domain.isActive())
 
+    def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
+        with self._host.calls("grow the VM's disk") as connection:
+            domain = _require(connection, uuid)
+            if not _is_active(domain):
+                return False
+            if domain.blockInfo(path)[0] < size_bytes:
+                domain.blockResize(path, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+            return True
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self._host.calls("stamp the VM") as connection:
             domain = _require(connection, uuid)

@@ -103,6 +103,25 @@ class PoolVolumes:
                 os.unlink(part)
         return True
 
+    def room_check(self, path: str, more_bytes: int) -> None:
+        folder = self._pool_folder(path)
+        free_bytes = self._room(folder)
+        if more_bytes + RESERVE_BYTES > free_bytes:
+            pool, _ = self.pool_of(path) or ("", "")
+            raise Refused(
+                f"The pool {pool} has {free_bytes / GIB:.1f} GiB free, less than the {more_bytes / GIB:.1f} GiB that"
+                " the disk shall grow by."
+            )
+
+    def grow(self, path: str, image_format: str, size_bytes: int) -> None:
+        self._pool_folder(path)
+        _refuse_locked(path)
+        if not _is_file(path):
+            raise Refused("The disk's file is gone.", path)
+        size_now = qcow2_size_judged(path) if image_format == "qcow2" else os.stat(path).st_size
+        if size_now < size_bytes:
+            _run([QEMU_IMG, "resize", "-q", "-f", image_format, "--", path, str(size_bytes)])
+
     def seed_read(self, path: str, vm_uuid: str) -> bytes:
         with os.fdopen(self._seed_open(path, vm_uuid, os.O_RDONLY), "rb") as file:
             return file.read(SEED_BYTES_MOST)

@@ -10,9 +10,10 @@ from hosts.plane.context import PlaneContext
 from hosts.plane.effects import effect
 from hosts.plane.host_effects import TRIAL
 from hosts.plane.progress import Progress
+from hosts.units import gib_to_bytes
 from workloads.drivers.base import Location
 from workloads.drivers.seed_image import seed_image, seed_wiped
-from workloads.drivers.specs import DiskSpec, VmSpec, path_check, size_check, uuid_check
+from workloads.drivers.specs import FORMATS, DiskSpec, VmSpec, path_check, size_check, uuid_check
 from workloads.effects import migrate
 from workloads.effects.described import described
 from workloads.effects.disks_in_use import refuse_disks_in_use
@@ -70,6 +71,24 @@ def vm_seed_wipe(context: PlaneContext, arguments: Data, progress: Progress) -> 
     files = volumes(context)
     files.seed_write(path, uuid, seed_wiped(files.seed_read(path, uuid)))
     return {}
+
+
+@effect("vm.disk_grow", lane="long", brings_work=True)
+def vm_disk_grow(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """The disk that the hypervisor knows by that target, and no other file. Undo: none; the guest has seen it."""
+    uuid = uuid_check(arguments["uuid"])
+    size_bytes = gib_to_bytes(float(arguments["size_gib"]))
+    known = {disk.target: disk for disk in machines(context).describe(uuid).disks}
+    disk = known.get(str(arguments["target"]))
+    if disk is None or disk.read_only:
+        raise Refused("The VM has no such disk that could grow.", str(arguments["target"])[:20])
+    if disk.format not in FORMATS:
+        raise Refused(f"A disk of the format {disk.format} is not grown.")
+    files = volumes(context)
+    files.room_check(path_check(disk.path), max(0, size_bytes - disk.size_bytes))
+    if not machines(context).disk_grow(uuid, disk.path, size_bytes):
+        files.grow(disk.path, disk.format, size_bytes)
+    return {"size_bytes": size_bytes}
 
 
 @effect("vm.volumes_remove", lane="long")

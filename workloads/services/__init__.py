@@ -33,12 +33,13 @@ from workloads.services.schedules import (
     schedule_ring,
     schedules_sweep,
 )
-from workloads.services.sizes import workload_resize
+from workloads.services.sizes import disk_grow, workload_resize
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
     "console_end",
     "container_create",
+    "disk_grow",
     "gone",
     "host_choose",
     "image_register",

@@ -136,6 +136,20 @@ def pool_choose(host: Host, disk_gib: float) -> PoolMount:
     return best
 
 
+def refuse_without_disk_room(host: Host, path: str, more_gib: float) -> None:
+    """Raises Refused unless the pool that the file lies in has room that nobody was promised."""
+    mount = PoolMount.objects.filter(host=host, path=path.rpartition("/")[0]).select_related("pool").first()
+    if mount is None:
+        raise Refused(f"The disk lies in none of the pools of {host.name}; Stowage leaves it as it is.")
+    room = min(mount.capacity_gib - _disk_promised_gib(host)[mount.path], mount.free_gib)
+    if more_gib > room:
+        raise Refused(
+            f"The pool {mount.pool.name} of {host.name} has {max(0.0, room):.1f} GiB left, less than the"
+            f" {more_gib:.1f} GiB that the disk shall grow by.",
+            field="size_gib",
+        )
+
+
 def _is_shared(mount: PoolMount) -> bool:
     return PoolMount.objects.filter(pool=mount.pool).count() > 1
 

@@ -6,10 +6,12 @@ from hosts.errors import Invalid
 from hosts.models import Operation
 from hosts.services.doors import User
 from workloads.models import VirtualMachine, Workload
-from workloads.services.capacity import Need, refuse_impossible, refuse_without_room
+from workloads.services.capacity import Need, refuse_impossible, refuse_without_disk_room, refuse_without_room
 from workloads.services.operating import operate
+from workloads.services.vms import SEED_FILE
 
 CONTAINER_LEAST_MIB, VM_LEAST_MIB = 6, 32
+DISK_MOST_GIB = 65_536
 
 
 def workload_resize(
@@ -40,3 +42,25 @@ def workload_resize(
 
     parameters = {"size": size, "was": was}
     return operate(user, workload, "resize", "resize_workload", idempotency_key, parameters, before_start=reserve)
+
+
+def disk_grow(
+    user: User, vm: VirtualMachine, *, target: str, size_gib: float, idempotency_key: str | None = None
+) -> Operation:
+    """Begins to give one of the VM's disks more room, also while it runs. A disk is never made smaller."""
+    disk = next((disk for disk in vm.disks if disk.get("target") == target), None)
+    if disk is None or str(disk["path"]).endswith(SEED_FILE):
+        raise Invalid(f"{vm.name} has no disk {target[:20]} that could grow.", field="target")
+    now_gib = float(disk.get("size_gib") or 0)
+    if not now_gib < size_gib <= DISK_MOST_GIB:
+        raise Invalid(
+            f"The disk {target} has {now_gib:g} GiB; it can only grow, to at most {DISK_MOST_GIB:,} GiB.",
+            field="size_gib",
+        )
+
+    def reserve(_operation: Operation) -> None:
+        assert vm.host is not None
+        refuse_without_disk_room(vm.host, str(disk["path"]), size_gib - now_gib)
+
+    parameters = {"target": target, "size_gib": size_gib}
+    return operate(user, vm, "resize", "grow_disk", idempotency_key, parameters, before_start=reserve)

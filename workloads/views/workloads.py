@@ -20,7 +20,7 @@ from hosts.queries import operations_of
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from workloads import queries, services
-from workloads.models import Workload
+from workloads.models import VirtualMachine, Workload
 from workloads.states import why_not
 from workloads.views.bulk import LABELS
 from workloads.views.consoles import console_links
@@ -134,6 +134,23 @@ def workload_resize(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if (operation := done_or_said(request, act)) is not None:
         return redirect("operation", uuid=operation.pk)
     return redirect("workload", uuid=workload.pk)
+
+
+@action("operate")
+def disk_grow(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    vm = get_object_or_404(VirtualMachine.objects.select_related("host"), pk=uuid)
+
+    def act() -> Any:
+        try:
+            size_gib = float(request.POST.get("size_gib", ""))
+        except ValueError as error:
+            raise Invalid("Write the disk's size in GiB as a number.", field="size_gib") from error
+        target = request.POST.get("target", "")[:20]
+        return services.disk_grow(request.user, vm, target=target, size_gib=size_gib, idempotency_key=key_of(request))
+
+    if (operation := done_or_said(request, act)) is not None:
+        return redirect("operation", uuid=operation.pk)
+    return redirect("workload", uuid=vm.pk)
 
 
 def _target(text: str) -> Host:
