@@ -11,6 +11,7 @@ from django import forms
 
 from hosts.forms import StyledForm
 from hosts.models import Host
+from workloads.choosing import Wish
 from workloads.first_boot import FirstBoot
 from workloads.models import Image, Schedule, Workload
 
@@ -85,6 +86,26 @@ class FirstBootForm(StyledForm):
         for name in ("packages", "name_servers"):
             values[name] = tuple(values[name].split())
         return FirstBoot(**values)
+
+
+class ChoiceForm(StyledForm):
+    """What a workload needs, to choose between a VM and a container."""
+
+    kernel = forms.ChoiceField(
+        label="Its programs are made for",
+        choices=(("linux", "Linux"), ("windows", "Windows"), ("other", "BSD or another system")),
+    )
+    own_kernel = forms.BooleanField(label="It needs kernel modules, settings or a version of its own", required=False)
+    strangers = forms.BooleanField(
+        label="Its neighbours are strangers to it: other customers, hostile code", required=False
+    )
+    no_break = forms.BooleanField(label="It must not stop when its host is emptied", required=False)
+    fixed_identity = forms.BooleanField(label="A licence is bound to its machine's identity", required=False)
+    many = forms.BooleanField(label="There are many of them, or they start and end often", required=False)
+    keeps_data = forms.BooleanField(label="It keeps data of its own on disk", required=False)
+
+    def wish(self) -> Wish:
+        return Wish(**self.cleaned_data)
 
 
 class WhenForm(StyledForm):

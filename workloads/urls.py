@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import bulk, consoles, creation, schedules, verbs, workloads
+from workloads.views import bulk, choosing, consoles, creation, schedules, verbs, workloads
 
 
 class WorkloadVerb:
@@ -37,6 +37,7 @@ register_converter(OperatedConsole, "operated_console")
 
 urlpatterns = [
     path("workloads/", workloads.workload_list, name="workloads"),
+    path("workloads/choose/", choosing.choose, name="workload-choose"),
     path("workloads/bulk/", bulk.workloads_bulk, name="workloads-bulk"),
     path("workloads/new/vm/", creation.vm_new, name="vm-new"),
     path("workloads/new/container/", creation.container_new, name="container-new"),
