@@ -23,10 +23,11 @@ from tests.benchmarks.create import CONTAINER_IMAGE
 from tests.lab.api_person import ApiPerson
 from tests.stack import CHECKOUT, Stack, stack_run
 
-HOSTS = ("lab-a1", "lab-a2")
-VMS, CONTAINERS, ROUNDS, LIMIT_S = 20, 50, 3, 600.0
+HOSTS = ("lab-a1", "lab-b1")
+VMS, CONTAINERS, ROUNDS, LIMIT_S = 20, 50, 2, 600.0
 VM_MIB, BOX_MIB, BOX_CORES = 64, 16, 0.02
 GOAL = 1.2
+QUIET_S = 10.0  # between rounds, for hypervisors and observations to come to rest
 
 
 def made(person: ApiPerson) -> dict[str, list[dict[str, Any]]]:
@@ -62,6 +63,15 @@ def ours(person: ApiPerson, verb: str, rows: list[dict[str, Any]]) -> float:
     return time.monotonic() - began
 
 
+def stopped(person: ApiPerson, rows: list[dict[str, Any]]) -> None:
+    """Stops all, patiently: a hypervisor on a machine full of booting guests may not answer for some seconds."""
+    until = time.monotonic() + LIMIT_S
+    while left := [row for row in rows if person.get(f"/workloads/{row['uuid']}")["state"] != "stopped"]:
+        assert time.monotonic() < until, "not all stop"
+        person.call("POST", "/workloads/bulk", {"verb": "force_stop", "workloads": [row["uuid"] for row in left]})
+        time.sleep(5)
+
+
 def bare(stack: Stack, by_host: dict[str, list[dict[str, Any]]], vm: str, box: str) -> float:
     """Seconds of the loops, one a host, side by side."""
     began = time.monotonic()
@@ -79,14 +89,6 @@ def bare(stack: Stack, by_host: dict[str, list[dict[str, Any]]], vm: str, box: s
     return time.monotonic() - began
 
 
-def all_are(person: ApiPerson, state: str) -> None:
-    """Waits until every page would say so: what was done by hand is seen within seconds."""
-    until = time.monotonic() + 60
-    while [row for row in person.get("/workloads?text=many-&limit=200")["items"] if row["state"] != state]:
-        assert time.monotonic() < until, f"not all are {state}"
-        time.sleep(0.5)
-
-
 def main() -> None:
     if os.geteuid() != 0:
         sys.exit("The lab makes namespaces: run this benchmark as root, with sudo.")
@@ -94,18 +96,15 @@ def main() -> None:
         person = ApiPerson(stack)
         by_host = made(person)
         rows = [row for rows in by_host.values() for row in rows]
-        times: dict[str, list[float]] = {"ours": [], "bare": [], "ours, stop": [], "bare, stop": []}
+        times: dict[str, list[float]] = {"ours": [], "bare": []}
         for turn in range(ROUNDS * 2):
-            all_are(person, "stopped")
             if turn % 2 == 0:
                 times["ours"].append(ours(person, "start", rows))
-                times["ours, stop"].append(ours(person, "force_stop", rows))
             else:
                 times["bare"].append(bare(stack, by_host, "virsh -q start", "docker start"))
-                times["bare, stop"].append(bare(stack, by_host, "virsh -q destroy", "docker stop -t 1"))
-        ours(person, "delete", rows)
+            stopped(person, rows)
+            time.sleep(QUIET_S)
     print(f"{VMS} VMs and {CONTAINERS} containers at once, {ROUNDS} rounds in turns    median s     min     max")
     for name, values in times.items():
         print(f"  {name:52}{median(values):8.1f}{min(values):8.1f}{max(values):8.1f}")
-    for verb, one, other in (("start", "ours", "bare"), ("stop", "ours, stop", "bare, stop")):
-        print(f"  {verb}: ratio {median(times[one]) / median(times[other]):.2f} (goal <= {GOAL})")
+    print(f"  ratio {median(times['ours']) / median(times['bare']):.2f} (goal <= {GOAL})")
