@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from hosts import services as host_services
-from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile
+from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile, FakeSnapshot
 from hosts.models import Bmc, BmcProposal, Host, Operation, Pool
 from hosts.units import GIB
 from tests.factories import (
@@ -27,7 +28,7 @@ from tests.factories import (
 from tests.hosts.operations.harness import Harness
 from workloads import services
 from workloads.first_boot import FirstBoot
-from workloads.models import Image, VirtualMachine, VmSeed, Workload
+from workloads.models import Image, Snapshot, VirtualMachine, VmSeed, Workload
 
 IMAGES = "/var/lib/libvirt/images/"
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1mHq3l0m8Yf3v0T0g8H5b8v7R6c2Q1q9J0s3n4k5Zx ann@here"
@@ -181,6 +182,37 @@ def _grow_disk(state: str) -> Callable[[], Sample]:
             return (size, row.disks[0]["size_gib"], row.disk_gib) == (2 * GIB, 2, 2)
 
         return Sample(place.harness, operation, is_done, ("size_bytes",))
+
+    return sample
+
+
+def _snapshot(verb: str, state: str = "running") -> Callable[[], Sample]:
+    """Taken, gone back to or deleted; the one that is there was taken while the VM was off."""
+
+    def sample() -> Sample:
+        place = place_make()
+        vm = VirtualMachine.objects.select_related("host").get(pk=vm_in(place, state=state).pk)
+        domain = place.world.hosts["alpha"].domains[str(vm.pk)]
+        if verb == "take":
+            operation = services.snapshot_take(place.user, vm, name="before")
+        else:
+            domain.snapshots.append(FakeSnapshot("before", "", "stopped", "virsh"))
+            row = Snapshot.objects.create(vm=vm, name="before", taken_at=timezone.now())
+            Workload.objects.filter(pk=vm.pk).update(snapshot_count=1)
+            act = {"revert": services.snapshot_revert, "delete": services.snapshot_delete}[verb]
+            operation = act(place.user, vm, snapshot=row)
+
+        def is_done() -> bool:
+            row = Workload.objects.get(pk=vm.pk)
+            names = [snapshot.name for snapshot in domain.snapshots]
+            told = list(Snapshot.objects.values_list("name", flat=True))
+            is_there = names == told == (["before"] if verb != "delete" else []) and row.snapshot_count == len(names)
+            return is_there and (
+                verb != "revert" or (row.state == domain.state == "stopped" and domain.generation != 0)
+            )
+
+        gone = {"revert": ("state", "reason", "generation", "operation"), "delete": ("snapshots",)}
+        return Sample(place.harness, operation, is_done, gone.get(verb, ()))
 
     return sample
 
@@ -340,6 +372,9 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "create_vm": [_create_vm, _create_vm_with_seed],
     "wipe_seed": [_wipe_seed],
     "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],
+    "take_snapshot": [_snapshot("take"), _snapshot("take", "stopped")],
+    "revert_snapshot": [_snapshot("revert")],
+    "delete_snapshot": [_snapshot("delete")],
     "resize_workload": [
         _resize(vm_in, True),
         _resize(container_in, False),

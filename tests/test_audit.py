@@ -21,7 +21,7 @@ from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
 from tests.factories import container_make, host_make, image_make, rack_make, vm_make
 from tests.test_permissions import ROUTES
-from workloads.models import Console, ConsoleLog, Schedule
+from workloads.models import Console, ConsoleLog, Schedule, Snapshot
 from workloads.services.console_logs import log_path
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +80,15 @@ def move() -> tuple[str, Any]:
 def on_disk() -> tuple[str, Any]:
     vm = vm_make(host_make())
     return f"/api/workloads/{vm.pk}/grow-disk", {"target": "vda", "size_gib": 2}
+
+
+def on_snapshot(verb: str) -> Change:
+    def change() -> tuple[str, Any]:
+        vm = vm_make(host_make())
+        row = Snapshot.objects.create(vm=vm, name="before", taken_at=timezone.now())
+        return f"/api/workloads/{vm.pk}/snapshots/{row.pk}{verb}", None
+
+    return change
 
 
 def in_bulk() -> tuple[str, Any]:
@@ -171,7 +180,7 @@ def end_of_silence() -> tuple[str, Any]:
 NEW_RULE = {"name": "busy", "kind": "metric", "metric": "stowage_host_load_1m", "threshold": 9}
 NEW_CHANNEL = {"name": "chat", "kind": "slack", "address": {"url": "http://10.0.0.9/hooks/x"}}
 
-UUID = "{uuidstr:uuid}"
+UUID, NUMBER = "{uuidstr:uuid}", "{int:number}"
 CHANGES: dict[str, Change] = {
     "POST /api/hosts": enrolment,
     f"PATCH /api/hosts/{UUID}": on_host("", {"idle_watts": 1}),
@@ -197,6 +206,9 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/wipe-first-boot": seeded,
     f"POST /api/workloads/{UUID}/resize": on_vm("/resize", {"cpu_cores": 2, "memory_mib": 512}),
     f"POST /api/workloads/{UUID}/grow-disk": on_disk,
+    f"POST /api/workloads/{UUID}/snapshots": on_vm("/snapshots", {"name": "before"}),
+    f"POST /api/workloads/{UUID}/snapshots/{NUMBER}/revert": on_snapshot("/revert"),
+    f"DELETE /api/workloads/{UUID}/snapshots/{NUMBER}": on_snapshot(""),
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),

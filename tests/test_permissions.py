@@ -28,7 +28,7 @@ from tests import factories
 from tests.actors import ACTORS, ANONYMOUS, VERBS_OF, client_of, user_of
 from tests.datacenter.alerts.world import a_channel, an_alert
 from tests.sockets import socket_of
-from workloads.models import Schedule
+from workloads.models import Schedule, Snapshot
 
 VERBS = {"view", "operate", "administer"}
 # Doors that are no page of a role, each with the reason.
@@ -104,6 +104,7 @@ def world(db: None) -> dict[str, str]:
         "silences": str(Silence.objects.create(reason="x", by_name="somebody", until=timezone.now()).pk),
         "channels": str(a_channel("a channel").pk),
         "sites": str(site.pk),
+        "snapshots": str(Snapshot.objects.create(vm=vm, name="before", taken_at=timezone.now()).pk),
         "questions": str(Question.objects.create(site=site, kind="retire", title="Which?").pk),
     }
 
@@ -115,6 +116,7 @@ def address(route: str, world: dict[str, str]) -> str:
     filled = filled.replace("<host_verb:verb>", "power_on").replace("<workload_verb:verb>", "stop")
     filled = filled.replace("<watched_console:kind>", "vnc").replace("<operated_console:kind>", "exec")
     filled = filled.replace("<slug:kind>", "retire").replace("<int:site_id>", world["sites"])
+    filled = filled.replace("<int:number>", world["snapshots"])
     assert "<" not in filled, f"this test does not know how to fill {route}"
     return "/" + filled
 
@@ -245,7 +247,11 @@ def api_address(route: Route, world: dict[str, str]) -> str:
     parts = route.path.split("/")
     kind = {"history": f"{parts[3]}s" if len(parts) > 3 else ""}.get(parts[2], parts[2])
     filled = re.sub(r"\{[\w:]*uuid\}", world.get(kind, str(uuid.uuid4())), route.path)
-    return filled.replace("{topic}", "cpu").replace("{int:site_id}", world["sites"])
+    return (
+        filled.replace("{topic}", "cpu")
+        .replace("{int:site_id}", world["sites"])
+        .replace("{int:number}", world["snapshots"])
+    )
 
 
 def test_every_route_of_the_api_declares_its_verb() -> None:

@@ -13,6 +13,7 @@ from workloads.models import (
     Schedule,
     ScheduleRun,
     Sighting,
+    Snapshot,
     VirtualMachine,
     VmSeed,
     Workload,
@@ -32,6 +33,13 @@ class VirtualMachineAdmin(ReadOnlyAdmin):
     list_display = ("name", "host", "state", "cpu_cores", "memory_mib")
     list_select_related = ("host",)
     search_fields = ("name", "uuid")
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnlyAdmin):
+    list_display = ("name", "vm", "taken_at", "has_memory", "is_current")
+    list_select_related = ("vm",)
+    search_fields = ("name", "vm__name")
 
 
 @admin.register(Schedule)

@@ -16,7 +16,7 @@ from hosts.models import Host, Operation
 from hosts.schemas import OperationOut
 from workloads import queries, services
 from workloads.first_boot import FirstBoot
-from workloads.models import Image, VirtualMachine, Workload
+from workloads.models import Image, Snapshot, VirtualMachine, Workload
 from workloads.schemas import (
     ApartIn,
     BulkIn,
@@ -27,6 +27,8 @@ from workloads.schemas import (
     MoveIn,
     PinIn,
     SizeIn,
+    SnapshotIn,
+    SnapshotOut,
     VmIn,
     WorkloadOut,
     WorkloadPage,
@@ -155,6 +157,28 @@ def workload_resize(request: HttpRequest, uuid: UUID, payload: SizeIn) -> Status
 @router.post("/{uuid:uuid}/grow-disk", response={202: OperationOut}, auth=OPERATE)
 def workload_grow_disk(request: HttpRequest, uuid: UUID, payload: DiskSizeIn) -> Status[Operation]:
     return Status(202, services.disk_grow(request.user, vm_found(uuid), **payload.dict()))
+
+
+@router.get("/{uuid:uuid}/snapshots", response=list[SnapshotOut], auth=VIEW)
+def snapshot_list(request: HttpRequest, uuid: UUID) -> QuerySet[Snapshot]:
+    return vm_found(uuid).snapshots.all()
+
+
+@router.post("/{uuid:uuid}/snapshots", response={202: OperationOut}, auth=OPERATE)
+def snapshot_take(request: HttpRequest, uuid: UUID, payload: SnapshotIn) -> Status[Operation]:
+    return Status(202, services.snapshot_take(request.user, vm_found(uuid), name=payload.name))
+
+
+@router.post("/{uuid:uuid}/snapshots/{int:number}/revert", response={202: OperationOut}, auth=OPERATE)
+def snapshot_revert(request: HttpRequest, uuid: UUID, number: int) -> Status[Operation]:
+    vm = vm_found(uuid)
+    return Status(202, services.snapshot_revert(request.user, vm, snapshot=services.snapshot_found(vm, number)))
+
+
+@router.delete("/{uuid:uuid}/snapshots/{int:number}", response={202: OperationOut}, auth=OPERATE)
+def snapshot_delete(request: HttpRequest, uuid: UUID, number: int) -> Status[Operation]:
+    vm = vm_found(uuid)
+    return Status(202, services.snapshot_delete(request.user, vm, snapshot=services.snapshot_found(vm, number)))
 
 
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)

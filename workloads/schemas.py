@@ -117,6 +117,19 @@ class DiskSizeIn(Schema):
     size_gib: float = Field(gt=0, le=65536)
 
 
+class SnapshotIn(Schema):
+    name: str = Field(max_length=63)
+
+
+class SnapshotOut(Schema):
+    number: int = Field(alias="pk")
+    name: str
+    parent: str = Field(alias="parent_name")
+    taken_at: datetime
+    has_memory: bool
+    is_current: bool
+
+
 class MoveIn(Schema):
     target: UUID
 

@@ -21,6 +21,7 @@ WorkloadVerb = Literal[
     "save",
     "wipe_seed",
     "resize",
+    "snapshot",
     "delete",
     "move",
     "pin",
@@ -43,6 +44,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "save",
     "wipe_seed",
     "resize",
+    "snapshot",
     "delete",
     "move",
     "pin",
@@ -55,7 +57,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "log",
 )
 ON_ONLY = {"reset": "reset", "save": "saved to disk"}
-VM_ONLY = ON_ONLY | {"wipe_seed": "told something at its first boot"}
+VM_ONLY = ON_ONLY | {"wipe_seed": "told something at its first boot", "snapshot": "kept as a snapshot"}
 CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log")}
 
 
@@ -129,7 +131,7 @@ def _state_reason(workload: Any, verb: str) -> str | None:
         return f"{name} is {state}; only a paused workload goes on."
     if verb in ON_ONLY and state not in ("running", "paused"):
         return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
-    if verb == "resize" and state not in ("running", "paused", "stopped", "crashed"):
+    if verb in ("resize", "snapshot") and state not in ("running", "paused", "stopped", "crashed"):
         return f"{name} is {state}; wait until it runs or is stopped."
     if verb == "delete" and state not in ("stopped", "crashed", "gone"):
         return f"{name} is {state}. Stop it before deleting it."
@@ -143,4 +145,6 @@ def _move_reason(workload: Any) -> str | None:
         return f"{workload.name} is pinned to {workload.host.name}: {workload.pin_reason or 'no reason given'}."
     if workload.state != "running":
         return f"{workload.name} is {workload.state}; only a running workload is moved."
+    if workload.snapshot_count:
+        return f"{workload.name} has snapshots, with which libvirt does not move it. Delete them first."
     return None

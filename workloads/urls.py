@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import bulk, choosing, consoles, creation, schedules, verbs, workloads
+from workloads.views import bulk, choosing, consoles, creation, schedules, snapshots, verbs, workloads
 
 
 class WorkloadVerb:
@@ -46,6 +46,9 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/move/", workloads.workload_move, name="workload-move"),
     path("workloads/<uuid:uuid>/resize/", workloads.workload_resize, name="workload-resize"),
     path("workloads/<uuid:uuid>/grow-disk/", workloads.disk_grow, name="workload-grow-disk"),
+    path("workloads/<uuid:uuid>/snapshots/", snapshots.snapshot_take, name="snapshot-take"),
+    path("workloads/<uuid:uuid>/snapshots/<int:number>/revert/", snapshots.snapshot_revert, name="snapshot-revert"),
+    path("workloads/<uuid:uuid>/snapshots/<int:number>/delete/", snapshots.snapshot_delete, name="snapshot-delete"),
     path("workloads/<uuid:uuid>/pin/", workloads.workload_pin, name="workload-pin"),
     path("workloads/<uuid:uuid>/keep-apart/", workloads.workload_keep_apart, name="workload-keep-apart"),
     path("workloads/<uuid:uuid>/console/<watched_console:kind>/", consoles.workload_console, name="workload-console"),

@@ -64,6 +64,16 @@ class FakeDisk:
 
 
 @dataclass
+class FakeSnapshot:
+    """What a VM was at a time: its state then, and who took it."""
+
+    name: str
+    parent: str
+    state: WorkloadState
+    operation: str
+
+
+@dataclass
 class FakeDomain:
     """A VM. `boots` counts its starts: a live migration must leave it alone."""
 
@@ -82,7 +92,7 @@ class FakeDomain:
     serial_log: str | None = None
     machine: str = "q35"
     accelerator: str = "tcg"
-    snapshots: int = 0
+    snapshots: list[FakeSnapshot] = field(default_factory=list)
     boots: int = 0
     managed: bool = True
 

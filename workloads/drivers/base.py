@@ -44,6 +44,21 @@ class DescribedDisk:
 
 
 @dataclass(frozen=True)
+class DescribedSnapshot:
+    """A snapshot as its host keeps it. `taken_at_s` counts from 1970, `operation` took it (empty: somebody else)."""
+
+    name: str
+    parent: str = ""
+    taken_at_s: int = 0
+    has_memory: bool = False
+    is_current: bool = False
+    operation: str = ""
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class VmDescription:
     """All that is needed to judge whether another host can take a VM."""
 
@@ -171,6 +186,18 @@ class VirtualMachines(Protocol):
 
     def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
         """Ensures that the guest sees a disk of that size; False, and nothing done, when the VM is off."""
+
+    def snapshots(self, uuid: str) -> tuple[DescribedSnapshot, ...]:
+        """Those that its host keeps, oldest first."""
+
+    def snapshot_take(self, uuid: str, name: str, operation: str) -> None:
+        """Ensures the operation's snapshot, with memory when the VM is on; a name that is taken is Refused."""
+
+    def snapshot_revert(self, uuid: str, name: str) -> None:
+        """Brings the VM back to that snapshot, on or off as it was then; what it was meanwhile is lost."""
+
+    def snapshot_delete(self, uuid: str, name: str, operation: str = "") -> None:
+        """Ensures that the snapshot is gone; with `operation` only if that operation took it."""
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 

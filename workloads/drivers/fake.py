@@ -21,11 +21,13 @@ from hosts.drivers.fake import (
     FakeFile,
     FakeHost,
     FakeHypervisor,
+    FakeSnapshot,
 )
 from hosts.errors import NotFound, Refused
 from hosts.units import gib_to_bytes
 from workloads.drivers.base import (
     DescribedDisk,
+    DescribedSnapshot,
     Location,
     MigrationOrder,
     MigrationProgress,
@@ -63,7 +65,7 @@ class FakeMachines(FakeHypervisor):
                 disks=disks,
                 bridges=tuple(domain.bridges),
                 serial_log=domain.serial_log,
-                snapshots=domain.snapshots,
+                snapshots=len(domain.snapshots),
                 generation=domain.generation,
                 labels=dict(domain.labels),
             )
@@ -169,6 +171,39 @@ class FakeMachines(FakeHypervisor):
                 return False
             self.host.files_for(path)[path].size_bytes = size_bytes
             return True
+
+    def snapshots(self, uuid: str) -> tuple[DescribedSnapshot, ...]:
+        with self.world.call(self.host, "vm.snapshots"):
+            domain = self.host.domain(uuid)
+            return tuple(
+                DescribedSnapshot(s.name, s.parent, number, s.state in ACTIVE, s is domain.snapshots[-1], s.operation)
+                for number, s in enumerate(domain.snapshots, 1_700_000_000)
+            )
+
+    def snapshot_take(self, uuid: str, name: str, operation: str) -> None:
+        with self.world.call(self.host, "vm.snapshot_take"):
+            domain = self.host.domain(uuid)
+            for known in domain.snapshots:
+                if known.name == name:
+                    if known.operation == operation:
+                        return
+                    raise Refused(f"The VM {domain.name} has a snapshot {name} already. Choose another name.")
+            parent = domain.snapshots[-1].name if domain.snapshots else ""
+            domain.snapshots.append(FakeSnapshot(name, parent, domain.state, operation))
+
+    def snapshot_revert(self, uuid: str, name: str) -> None:
+        with self.world.call(self.host, "vm.snapshot_revert"):
+            domain = self.host.domain(uuid)
+            found = [snapshot for snapshot in domain.snapshots if snapshot.name == name]
+            if not found:
+                raise NotFound(f"The VM {domain.name} has no snapshot {name} on its host.")
+            domain.generation, domain.operation = 0, found[0].operation  # it says again what it said then
+            self._set(domain, found[0].state, f"{found[0].state} (from snapshot)")
+
+    def snapshot_delete(self, uuid: str, name: str, operation: str = "") -> None:
+        with self.world.call(self.host, "vm.snapshot_delete"):
+            domain = self.host.domain(uuid)
+            domain.snapshots = [s for s in domain.snapshots if s.name != name or operation not in ("", s.operation)]
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self.world.call(self.host, "vm.stamp"):

@@ -13,10 +13,11 @@ from hosts.drivers.domain_state import domain_state
 from hosts.drivers.libvirt_errors import is_code
 from hosts.drivers.libvirt_host import LibvirtHost
 from hosts.errors import NotFound, Refused, TimedOut
-from workloads.drivers import domain_xml, libvirt_migration
+from workloads.drivers import domain_xml, libvirt_migration, libvirt_snapshots
 from workloads.drivers.arrival import Destination, arrival_check
 from workloads.drivers.base import (
     DescribedDisk,
+    DescribedSnapshot,
     Location,
     MigrationOrder,
     MigrationProgress,
@@ -204,6 +205,22 @@ class LibvirtMachines:
             if domain.blockInfo(path)[0] < size_bytes:
                 domain.blockResize(path, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
             return True
+
+    def snapshots(self, uuid: str) -> tuple[DescribedSnapshot, ...]:
+        with self._host.calls("list the VM's snapshots") as connection:
+            return libvirt_snapshots.listed(_require(connection, uuid))
+
+    def snapshot_take(self, uuid: str, name: str, operation: str) -> None:
+        with self._host.calls("take a snapshot of the VM") as connection:
+            libvirt_snapshots.take(_require(connection, uuid), name, operation)
+
+    def snapshot_revert(self, uuid: str, name: str) -> None:
+        with self._host.calls("bring the VM back to its snapshot") as connection:
+            libvirt_snapshots.revert(_require(connection, uuid), name)
+
+    def snapshot_delete(self, uuid: str, name: str, operation: str = "") -> None:
+        with self._host.calls("delete the VM's snapshot") as connection:
+            libvirt_snapshots.delete(_require(connection, uuid), name, operation)
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self._host.calls("stamp the VM") as connection:

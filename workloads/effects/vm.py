@@ -13,7 +13,7 @@ from hosts.plane.progress import Progress
 from hosts.units import gib_to_bytes
 from workloads.drivers.base import Location
 from workloads.drivers.seed_image import seed_image, seed_wiped
-from workloads.drivers.specs import FORMATS, DiskSpec, VmSpec, path_check, size_check, uuid_check
+from workloads.drivers.specs import FORMATS, DiskSpec, VmSpec, name_check, path_check, size_check, uuid_check
 from workloads.effects import migrate
 from workloads.effects.described import described
 from workloads.effects.disks_in_use import refuse_disks_in_use
@@ -196,12 +196,48 @@ def vm_resize(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
     return {"at_next_start": waits}
 
 
+@effect("vm.snapshot_take", lane="long", brings_work=True)
+def vm_snapshot_take(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: vm.snapshot_delete with the operation's uuid, so that nobody else's snapshot is touched."""
+    uuid, name = uuid_check(arguments["uuid"]), name_check(arguments["name"], "snapshot")
+    vm = machines(context).describe(uuid)
+    disk = next((disk for disk in vm.disks if disk.format == "qcow2" and not disk.read_only), None)
+    if disk is not None and machines(context).locate(uuid).state not in ("stopped", "crashed"):
+        # A full file system pauses the guest and keeps what was written so far (pitfalls M22).
+        volumes(context).room_check(path_check(disk.path), vm.memory_mib * 2**20)
+    progress.update("taking the snapshot", at_once=True)
+    machines(context).snapshot_take(uuid, name, uuid_check(arguments["operation"]))
+    return _snapshots(context, uuid)
+
+
+@effect("vm.snapshot_revert", lane="long", brings_work=True)
+def vm_snapshot_revert(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: none; what the VM was meanwhile is gone, as was asked for."""
+    uuid = uuid_check(arguments["uuid"])
+    progress.update("going back to the snapshot", at_once=True)
+    machines(context).snapshot_revert(uuid, str(arguments["name"])[:255])
+    return _snapshots(context, uuid) | _state(machines(context).locate(uuid))
+
+
+@effect("vm.snapshot_delete", lane="long")
+def vm_snapshot_delete(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: none. With an operation only the snapshot that it took."""
+    uuid = uuid_check(arguments["uuid"])
+    operation = uuid_check(arguments["operation"]) if arguments.get("operation") else ""
+    machines(context).snapshot_delete(uuid, str(arguments["name"])[:255], operation)
+    return _snapshots(context, uuid)
+
+
 @effect("vm.stamp", lane="short")
 def vm_stamp(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     uuid = uuid_check(arguments["uuid"])
     operation = uuid_check(arguments["operation"]) if arguments.get("operation") else ""
     machines(context).stamp(uuid, int(arguments["generation"]), operation)
     return {}
+
+
+def _snapshots(context: PlaneContext, uuid: str) -> Data:
+    return {"snapshots": [snapshot.to_data() for snapshot in machines(context).snapshots(uuid)]}
 
 
 def _state(location: Location) -> Data:

@@ -2,6 +2,7 @@ from workloads.models.console import Console, ConsoleLog
 from workloads.models.image import Image
 from workloads.models.schedule import Schedule, ScheduleRun
 from workloads.models.seed import VmSeed
+from workloads.models.snapshot import Snapshot
 from workloads.models.workload import Container, Sighting, VirtualMachine, Workload
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Schedule",
     "ScheduleRun",
     "Sighting",
+    "Snapshot",
     "VirtualMachine",
     "VmSeed",
     "Workload",

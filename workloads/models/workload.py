@@ -57,6 +57,7 @@ class Workload(models.Model):
     pin_reason = models.CharField(max_length=200, blank=True)
     anti_affinity_group = models.CharField(max_length=63, blank=True)
     labels = models.JSONField(default=dict, blank=True)
+    snapshot_count = models.PositiveIntegerField(default=0)  # with any libvirt moves no VM
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

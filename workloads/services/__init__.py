@@ -34,6 +34,7 @@ from workloads.services.schedules import (
     schedules_sweep,
 )
 from workloads.services.sizes import disk_grow, workload_resize
+from workloads.services.snapshots import snapshot_delete, snapshot_found, snapshot_revert, snapshot_take
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
@@ -53,6 +54,10 @@ __all__ = [
     "schedule_ring",
     "schedules_sweep",
     "seed_wipe",
+    "snapshot_delete",
+    "snapshot_found",
+    "snapshot_revert",
+    "snapshot_take",
     "ticket_issue",
     "vm_create",
     "workload_delete",

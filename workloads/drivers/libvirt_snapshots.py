@@ -1,0 +1,71 @@
+"""Snapshots of a VM through libvirt, inside its own qcow2 files; with its memory when it is on.
+
+A host keeps the truth about them: whoever changed them by `virsh` did so here too.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import libvirt
+
+from hosts.drivers.domain_facts import parse as domain_parse
+from hosts.drivers.libvirt_errors import is_code
+from hosts.errors import NotFound, Refused
+from workloads.drivers import snapshot_xml
+from workloads.drivers.base import DescribedSnapshot
+
+
+def listed(domain: libvirt.virDomain) -> tuple[DescribedSnapshot, ...]:
+    """All of them, oldest first."""
+    found = [snapshot_xml.parse(each.getXMLDesc(), is_current=bool(each.isCurrent())) for each in _all(domain)]
+    return tuple(sorted(found, key=lambda snapshot: (snapshot.taken_at_s, snapshot.name)))
+
+
+def take(domain: libvirt.virDomain, name: str, operation: str) -> None:
+    """Ensures the snapshot that this operation is to take; one of that name by somebody else is Refused."""
+    if (known := _lookup(domain, name)) is not None:
+        if snapshot_xml.parse(known.getXMLDesc(), is_current=False).operation == operation:
+            return
+        raise Refused(f"The VM {domain.name()} has a snapshot {name} already. Choose another name.")
+    disks = [disk for disk in domain_parse(domain.XMLDesc(0)).disks if disk.path and not disk.read_only]
+    left_out = tuple(disk.target for disk in disks if disk.format != "qcow2")
+    if len(left_out) == len(disks):
+        raise Refused(f"The VM {domain.name()} has no disk that can hold a snapshot; only qcow2 can.")
+    if left_out and domain.isActive():
+        raise Refused(
+            f"The disk {', '.join(left_out)} of the VM {domain.name()} can hold no snapshot, so one is taken only"
+            " while the VM is off. Stop it first."
+        )
+    domain.snapshotCreateXML(snapshot_xml.build(name, operation, left_out), 0)
+
+
+def revert(domain: libvirt.virDomain, name: str) -> None:
+    """Brings the VM back to the snapshot: off when it was off then, on with its memory when it was on."""
+    if (snapshot := _lookup(domain, name)) is None:
+        raise NotFound(f"The VM {domain.name()} has no snapshot {name} on its host.")
+    # FORCE lets libvirt begin a new QEMU where the old one cannot become what it was; consoles reconnect.
+    domain.revertToSnapshot(snapshot, libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE)
+
+
+def delete(domain: libvirt.virDomain, name: str, operation: str = "") -> None:
+    """Ensures that it is gone; those taken after it stay. With `operation` only what that operation took."""
+    snapshot = _lookup(domain, name)
+    if snapshot is None:
+        return
+    if operation and snapshot_xml.parse(snapshot.getXMLDesc(), is_current=False).operation != operation:
+        return
+    snapshot.delete(0)
+
+
+def _all(domain: libvirt.virDomain) -> list[libvirt.virDomainSnapshot]:
+    return cast("list[libvirt.virDomainSnapshot]", domain.listAllSnapshots(0))
+
+
+def _lookup(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot | None:
+    try:
+        return domain.snapshotLookupByName(name, 0)
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
+            return None
+        raise

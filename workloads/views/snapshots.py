@@ -1,0 +1,104 @@
+"""A VM's snapshots on its page, and their verbs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+
+from hosts.buttons import Button
+from hosts.doors import action, done_or_said
+from hosts.models import Operation
+from hosts.once import key_of
+from workloads import services
+from workloads.models import Snapshot, VirtualMachine, Workload
+
+REVERT_ASK = (
+    "Everything that the VM wrote since then is lost, on its disks and in its memory. It will be {then} afterwards."
+)
+DELETE_ASK = "The VM goes on as it is, and later snapshots stay. It can no longer be brought back to this one."
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A snapshot with what may be done to it; `depth` counts those it grew from."""
+
+    snapshot: Snapshot
+    depth: int
+    buttons: tuple[Button, ...]
+
+
+def snapshots_shown(workload: Workload, own: Any, refused: str | None) -> list[Shown]:
+    """The tree, each followed by those that grew from it."""
+    if workload.kind != Workload.Kind.VM:
+        return []
+    rows = list(own.snapshots.all())
+    names = {row.name for row in rows}
+    shown: list[Shown] = []
+
+    def grow(parent: str, depth: int) -> None:
+        for row in rows:
+            if (row.parent_name if row.parent_name in names else "") == parent and row.name != parent:
+                shown.append(Shown(row, depth, _buttons(row, refused)))
+                if len(shown) <= len(rows):  # a host that names a circle must not hang the page
+                    grow(row.name, depth + 1)
+
+    grow("", 0)
+    return shown
+
+
+def _buttons(row: Snapshot, refused: str | None) -> tuple[Button, ...]:
+    def button(verb: str, label: str, style: str, ask: str) -> Button:
+        url = reverse(f"snapshot-{verb}", args=[row.vm_id, row.pk])
+        return Button(f"{verb}-{row.pk}", label, url, refused, style, "", ask=ask)
+
+    then = "on, in the middle of what it did," if row.has_memory else "off"
+    return (
+        button("revert", f"Go back to {row.name}", "btn-sm", REVERT_ASK.format(then=then)),
+        button("delete", "Delete", "btn-sm btn-outline-danger", DELETE_ASK),
+    )
+
+
+def _answer(request: HttpRequest, vm: VirtualMachine, act: Any) -> HttpResponse:
+    operation: Operation | None = done_or_said(request, act)
+    return redirect("workload", uuid=vm.pk) if operation is None else redirect("operation", uuid=operation.pk)
+
+
+def _vm(uuid: UUID) -> VirtualMachine:
+    return get_object_or_404(VirtualMachine.objects.select_related("host"), pk=uuid)
+
+
+@action("operate")
+def snapshot_take(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    vm, name = _vm(uuid), request.POST.get("name", "")[:300]
+    return _answer(
+        request,
+        vm,
+        lambda: services.snapshot_take(request.user, vm, name=name, idempotency_key=key_of(request)),
+    )
+
+
+@action("operate")
+def snapshot_revert(request: HttpRequest, uuid: UUID, number: int) -> HttpResponse:
+    vm = _vm(uuid)
+
+    def act() -> Operation:
+        snapshot = services.snapshot_found(vm, number)
+        return services.snapshot_revert(request.user, vm, snapshot=snapshot, idempotency_key=key_of(request))
+
+    return _answer(request, vm, act)
+
+
+@action("operate")
+def snapshot_delete(request: HttpRequest, uuid: UUID, number: int) -> HttpResponse:
+    vm = _vm(uuid)
+
+    def act() -> Operation:
+        snapshot = services.snapshot_found(vm, number)
+        return services.snapshot_delete(request.user, vm, snapshot=snapshot, idempotency_key=key_of(request))
+
+    return _answer(request, vm, act)
