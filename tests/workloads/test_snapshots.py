@@ -64,6 +64,6 @@ def test_the_page_shows_the_tree_and_asks_before_anything_is_lost():
 
     page = client_of("operator").get(f"/workloads/{vm.pk}/").content.decode()
 
-    assert page.index("<strong>clean</strong>") < page.index("after clean:") < page.index("<strong>orphan</strong>")
-    assert "Everything that the VM wrote since then is lost" in page
+    assert page.index(">clean</strong>") < page.index("after clean</span>") < page.index(">orphan</strong>")
+    assert "The VM becomes what it was at patched. Everything that it wrote since then is lost" in page
     assert "Take it" not in client_of("operator").get(f"/workloads/{container_make(vm.host).pk}/").content.decode()

@@ -18,9 +18,10 @@ from workloads import services
 from workloads.models import Snapshot, VirtualMachine, Workload
 
 REVERT_ASK = (
-    "Everything that the VM wrote since then is lost, on its disks and in its memory. It will be {then} afterwards."
+    "The VM becomes what it was at {name}. Everything that it wrote since then is lost, on its disks and in its memory."
+    " It will be {then} afterwards."
 )
-DELETE_ASK = "The VM goes on as it is, and later snapshots stay. It can no longer be brought back to this one."
+DELETE_ASK = "The VM goes on as it is, and later snapshots stay. It can no longer be brought back to {name}."
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ def _buttons(row: Snapshot, refused: str | None) -> tuple[Button, ...]:
         url = reverse(f"snapshot-{verb}", args=[row.vm_id, row.pk])
         return Button(f"{verb}-{row.pk}", label, url, refused, style, "", ask=ask)
 
-    then = "on, in the middle of what it did," if row.has_memory else "off"
+    then = "on, in the middle of what it did then," if row.has_memory else "off"
     return (
-        button("revert", f"Go back to {row.name}", "btn-sm", REVERT_ASK.format(then=then)),
-        button("delete", "Delete", "btn-sm btn-outline-danger", DELETE_ASK),
+        button("revert", "Go back", "btn-sm btn-outline-danger", REVERT_ASK.format(name=row.name, then=then)),
+        button("delete", "Delete", "btn-sm btn-outline-danger", DELETE_ASK.format(name=row.name)),
     )
 
 
