@@ -199,17 +199,18 @@ def _snapshot(verb: str, state: str = "running") -> Callable[[], Sample]:
             domain.snapshots.append(FakeSnapshot("before", "", "stopped", "virsh"))
             row = Snapshot.objects.create(vm=vm, name="before", taken_at=timezone.now())
             Workload.objects.filter(pk=vm.pk).update(snapshot_count=1)
+            VirtualMachine.objects.filter(pk=vm.pk).update(next_size={"cpu_cores": 2, "memory_mib": 512})
             act = {"revert": services.snapshot_revert, "delete": services.snapshot_delete}[verb]
-            operation = act(place.user, vm, snapshot=row)
+            operation = act(place.user, row)
 
         def is_done() -> bool:
             row = Workload.objects.get(pk=vm.pk)
             names = [snapshot.name for snapshot in domain.snapshots]
             told = list(Snapshot.objects.values_list("name", flat=True))
             is_there = names == told == (["before"] if verb != "delete" else []) and row.snapshot_count == len(names)
-            return is_there and (
-                verb != "revert" or (row.state == domain.state == "stopped" and domain.generation != 0)
-            )
+            is_back = row.state == domain.state == "stopped" and domain.generation != 0
+            is_small_again = VirtualMachine.objects.get(pk=vm.pk).next_size == {}
+            return is_there and (verb != "revert" or (is_back and is_small_again))
 
         gone = {"revert": ("state", "reason", "generation", "operation"), "delete": ("snapshots",)}
         return Sample(place.harness, operation, is_done, gone.get(verb, ()))

@@ -53,6 +53,13 @@ def vm_found(uuid: UUID) -> VirtualMachine:
     return vm
 
 
+def snapshot_found(vm: UUID, number: int) -> Snapshot:
+    snapshot = Snapshot.objects.select_related("vm__host").filter(vm=vm, pk=number).first()
+    if snapshot is None:
+        raise NotFound("There is no such snapshot. It may have been deleted.")
+    return snapshot
+
+
 def image_found(uuid: UUID) -> Image:
     image = Image.objects.filter(pk=uuid).first()
     if image is None:
@@ -171,14 +178,12 @@ def snapshot_take(request: HttpRequest, uuid: UUID, payload: SnapshotIn) -> Stat
 
 @router.post("/{uuid:uuid}/snapshots/{int:number}/revert", response={202: OperationOut}, auth=OPERATE)
 def snapshot_revert(request: HttpRequest, uuid: UUID, number: int) -> Status[Operation]:
-    vm = vm_found(uuid)
-    return Status(202, services.snapshot_revert(request.user, vm, snapshot=services.snapshot_found(vm, number)))
+    return Status(202, services.snapshot_revert(request.user, snapshot_found(uuid, number)))
 
 
 @router.delete("/{uuid:uuid}/snapshots/{int:number}", response={202: OperationOut}, auth=OPERATE)
 def snapshot_delete(request: HttpRequest, uuid: UUID, number: int) -> Status[Operation]:
-    vm = vm_found(uuid)
-    return Status(202, services.snapshot_delete(request.user, vm, snapshot=services.snapshot_found(vm, number)))
+    return Status(202, services.snapshot_delete(request.user, snapshot_found(uuid, number)))
 
 
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)

@@ -229,6 +229,21 @@ def test_hostile_text_adds_no_element_to_the_domain(driver_lab: DriverLab) -> No
     assert shapes[0] == shapes[1]
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_vm_with_a_raw_disk_has_no_snapshot_and_the_host_says_why(driver_lab: DriverLab, is_on: bool) -> None:
+    vm = TrialVm(driver_lab)
+    vm.spec["disks"].append({"target": "vdb", "pool": "shared", "path": f"{FOLDERS['shared']}/{vm.uuid}-vdb.raw"})
+    vm.spec["disks"][1] |= {"format": "raw", "size_gib": 0.01}
+    vm.create()
+    try:
+        if not is_on:
+            driver_lab.hosts[0].run("vm.destroy", uuid=vm.uuid)
+        with pytest.raises(Refused, match="must be qcow2, and vdb is not"):
+            driver_lab.hosts[0].run("vm.snapshot_take", uuid=vm.uuid, name="before", operation=vm.spec["operation"])
+    finally:
+        vm.remove()
+
+
 def test_a_foreign_vm_of_the_same_name_is_left_as_it_is(driver_lab: DriverLab) -> None:
     vm = TrialVm(driver_lab)
     source = driver_lab.hosts[0]

@@ -56,6 +56,16 @@ def test_a_vm_with_snapshots_is_not_moved_and_a_container_has_none():
         services.workload_move(a_user(), vm, target=host_make())
 
 
+def test_a_vm_with_a_disk_for_its_first_boot_has_none_and_its_page_says_why():
+    vm = a_vm()
+    vm.disks.append({"target": "vdb", "path": f"/pool/{vm.pk}-seed.img", "format": "raw", "size_gib": 0.001})
+    vm.save()
+
+    with pytest.raises(Refused, match="every disk of a VM can hold one"):
+        services.snapshot_take(a_user(), vm, name="before")
+    assert "every disk of a VM can hold one" in client_of("operator").get(f"/workloads/{vm.pk}/").content.decode()
+
+
 def test_the_page_shows_the_tree_and_asks_before_anything_is_lost():
     vm = a_vm()
     a_snapshot(vm, "clean", minutes=-9)

@@ -184,6 +184,9 @@ class VirtualMachines(Protocol):
     def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
         """Ensures the definition's size; whether it counts only from the next start on, for the VM is on."""
 
+    def next_size(self, uuid: str) -> tuple[int, int]:
+        """The virtual CPUs and MiB of memory of its definition, which count from its next start on."""
+
     def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
         """Ensures that the guest sees a disk of that size; False, and nothing done, when the VM is off."""
 

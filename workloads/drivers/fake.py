@@ -164,6 +164,11 @@ class FakeMachines(FakeHypervisor):
             domain.vcpus, domain.memory_mib = vcpus, memory_mib
             return domain.state in ACTIVE
 
+    def next_size(self, uuid: str) -> tuple[int, int]:
+        with self.world.call(self.host, "vm.next_size"):
+            domain = self.host.domain(uuid)
+            return domain.vcpus, domain.memory_mib
+
     def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
         with self.world.call(self.host, "vm.disk_grow"):
             domain = self.host.domain(uuid)

@@ -197,6 +197,11 @@ class LibvirtMachines:
             domain.setMemoryFlags(kib, config)
             return bool(domain.isActive())
 
+    def next_size(self, uuid: str) -> tuple[int, int]:
+        with self._host.calls("read the VM's definition") as connection:
+            facts = parse(_require(connection, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+            return facts.vcpus, facts.memory_mib
+
     def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
         with self._host.calls("grow the VM's disk") as connection:
             domain = _require(connection, uuid)

@@ -8,18 +8,11 @@ from hosts.errors import Rejected
 from workloads.drivers.base import DescribedSnapshot
 
 
-def build(name: str, operation: str, left_out: tuple[str, ...]) -> str:
-    """An internal snapshot. `left_out` are the targets of disks whose format holds none.
-
-    Source: https://libvirt.org/formatsnapshot.html
-    """
+def build(name: str, operation: str) -> str:
+    """An internal snapshot of every disk. Source: https://libvirt.org/formatsnapshot.html"""
     root = Xml.Element("domainsnapshot")
     Xml.SubElement(root, "name").text = name
     Xml.SubElement(root, "description").text = operation
-    if left_out:
-        disks = Xml.SubElement(root, "disks")
-        for target in left_out:
-            Xml.SubElement(disks, "disk", name=target, snapshot="no")
     return Xml.tostring(root, encoding="unicode")
 
 

@@ -110,7 +110,7 @@ class PoolVolumes:
             pool, _ = self.pool_of(path) or ("", "")
             raise Refused(
                 f"The pool {pool} has {free_bytes / GIB:.1f} GiB free, less than the {more_bytes / GIB:.1f} GiB that"
-                " the disk shall grow by."
+                " this may take."
             )
 
     def grow(self, path: str, image_format: str, size_bytes: int) -> None:

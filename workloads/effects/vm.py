@@ -216,7 +216,9 @@ def vm_snapshot_revert(context: PlaneContext, arguments: Data, progress: Progres
     uuid = uuid_check(arguments["uuid"])
     progress.update("going back to the snapshot", at_once=True)
     machines(context).snapshot_revert(uuid, str(arguments["name"])[:255])
-    return _snapshots(context, uuid) | _state(machines(context).locate(uuid))
+    vcpus, memory_mib = machines(context).next_size(uuid)
+    told = {"next_size": {"cpu_cores": vcpus, "memory_mib": memory_mib}}
+    return _snapshots(context, uuid) | _state(machines(context).locate(uuid)) | told
 
 
 @effect("vm.snapshot_delete", lane="long")

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 from hosts.operations.registry import register
 from hosts.operations.saga import Context, EffectCall, Saga, Step
-from workloads.models import Snapshot, Workload
+from workloads.models import Snapshot, VirtualMachine, Workload
 from workloads.sagas.calls import generation_of, long_call, record, record_observed, short_call, uuid_of
 
 SNAPSHOT_TIMEOUT_S = 900.0  # a guest's whole memory goes to its disk, or comes from there
 OFF = ("stopped", "crashed")
+TOLD = ["parent_name", "taken_at", "has_memory", "is_current"]
 
 
 def _take(context: Context) -> EffectCall:
@@ -42,38 +43,42 @@ def _stamp(context: Context) -> EffectCall:
     return short_call(context, "vm.stamp", generation=generation_of(context), operation=str(context.operation.pk))
 
 
-def _record_after(step: str, context: Context) -> None:
-    listed = context.output(step).get("snapshots") or []
-    Snapshot.objects.filter(vm=uuid_of(context)).exclude(name__in=[each["name"] for each in listed]).delete()
-    for each in listed:
-        Snapshot.objects.update_or_create(
+def _rows_write(context: Context, step: str) -> int:
+    """Makes the VM's rows what its host listed at the end of that step; how many there are."""
+    rows = [
+        Snapshot(
             vm_id=uuid_of(context),
             name=each["name"],
-            defaults={
-                "parent_name": each["parent"],
-                "taken_at": datetime.fromtimestamp(each["taken_at_s"], UTC),
-                "has_memory": each["has_memory"],
-                "is_current": each["is_current"],
-            },
+            parent_name=each["parent"],
+            taken_at=datetime.fromtimestamp(each["taken_at_s"], UTC),
+            has_memory=each["has_memory"],
+            is_current=each["is_current"],
         )
-    record(context, snapshot_count=len(listed))
+        for each in context.output(step)["snapshots"]
+    ]
+    Snapshot.objects.filter(vm=uuid_of(context)).exclude(name__in=[row.name for row in rows]).delete()
+    Snapshot.objects.bulk_create(rows, update_conflicts=True, unique_fields=["vm", "name"], update_fields=TOLD)
+    return len(rows)
 
 
 def _record_taken(context: Context) -> None:
-    _record_after("take", context)
+    record(context, snapshot_count=_rows_write(context, "take"))
 
 
 def _record_deleted(context: Context) -> None:
-    _record_after("delete", context)
+    record(context, snapshot_count=_rows_write(context, "delete"))
 
 
 def _record_reverted(context: Context) -> None:
-    _record_after("revert", context)
-    is_off = context.output("revert").get("state") in OFF
+    """The definition came back too, and with it what the VM has from its next start on."""
+    found = context.output("revert")
+    is_off = found["state"] in OFF
+    VirtualMachine.objects.filter(pk=uuid_of(context)).update(next_size={} if is_off else found["next_size"])
     record_observed(
         context,
-        str(context.output("revert").get("state") or Workload.State.UNKNOWN),
+        found["state"],
         desired=Workload.Desired.STOPPED if is_off else Workload.Desired.RUNNING,
+        snapshot_count=_rows_write(context, "revert"),
     )
 
 

@@ -34,7 +34,7 @@ from workloads.services.schedules import (
     schedules_sweep,
 )
 from workloads.services.sizes import disk_grow, workload_resize
-from workloads.services.snapshots import snapshot_delete, snapshot_found, snapshot_revert, snapshot_take
+from workloads.services.snapshots import snapshot_delete, snapshot_revert, snapshot_take, why_no_snapshot
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
@@ -55,11 +55,11 @@ __all__ = [
     "schedules_sweep",
     "seed_wipe",
     "snapshot_delete",
-    "snapshot_found",
     "snapshot_revert",
     "snapshot_take",
     "ticket_issue",
     "vm_create",
+    "why_no_snapshot",
     "workload_delete",
     "workload_keep_apart",
     "workload_move",

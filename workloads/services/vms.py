@@ -82,10 +82,15 @@ def vm_create(
 
 def seed_wipe(user: User, vm: VirtualMachine, *, idempotency_key: str | None = None) -> Operation:
     """Begins to overwrite what the VM was told at its first boot. The guest has done it by then, or never will."""
-    path = next((disk["path"] for disk in vm.disks if disk["path"].endswith(f"{vm.pk}-{SEED_FILE}")), None)
+    path = seed_path(vm)
     if path is None or not vm.has_seed:
         raise Refused(f"{vm.name} has no first-boot data that could be wiped.")
     return operate(user, vm, "wipe_seed", "wipe_seed", idempotency_key, {"seed_path": path})
+
+
+def seed_path(vm: VirtualMachine) -> str | None:
+    """The file of its small disk for the first boot, which stays when it was wiped; None without one."""
+    return next((disk["path"] for disk in vm.disks if disk["path"].endswith(f"{vm.pk}-{SEED_FILE}")), None)
 
 
 def name_free_check(name: str) -> None:

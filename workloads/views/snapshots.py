@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,6 @@ from django.urls import reverse
 
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said
-from hosts.models import Operation
 from hosts.once import key_of
 from workloads import services
 from workloads.models import Snapshot, VirtualMachine, Workload
@@ -52,6 +52,11 @@ def snapshots_shown(workload: Workload, own: Any, refused: str | None) -> list[S
     return shown
 
 
+def why_not_taken(own: Any, refused: str | None) -> str | None:
+    """None, or why no new snapshot can be taken; going back and deleting may still be possible."""
+    return refused or (services.why_no_snapshot(own) if isinstance(own, VirtualMachine) else None)
+
+
 def _buttons(row: Snapshot, refused: str | None) -> tuple[Button, ...]:
     def button(verb: str, label: str, style: str, ask: str) -> Button:
         url = reverse(f"snapshot-{verb}", args=[row.vm_id, row.pk])
@@ -64,42 +69,35 @@ def _buttons(row: Snapshot, refused: str | None) -> tuple[Button, ...]:
     )
 
 
-def _answer(request: HttpRequest, vm: VirtualMachine, act: Any) -> HttpResponse:
-    operation: Operation | None = done_or_said(request, act)
-    return redirect("workload", uuid=vm.pk) if operation is None else redirect("operation", uuid=operation.pk)
-
-
-def _vm(uuid: UUID) -> VirtualMachine:
-    return get_object_or_404(VirtualMachine.objects.select_related("host"), pk=uuid)
-
-
 @action("operate")
 def snapshot_take(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    vm, name = _vm(uuid), request.POST.get("name", "")[:300]
-    return _answer(
-        request,
-        vm,
-        lambda: services.snapshot_take(request.user, vm, name=name, idempotency_key=key_of(request)),
+    vm = get_object_or_404(VirtualMachine.objects.select_related("host"), pk=uuid)
+    name = request.POST.get("name", "")[:300]
+    return _done(
+        request, uuid, lambda: services.snapshot_take(request.user, vm, name=name, idempotency_key=key_of(request))
     )
 
 
 @action("operate")
 def snapshot_revert(request: HttpRequest, uuid: UUID, number: int) -> HttpResponse:
-    vm = _vm(uuid)
-
-    def act() -> Operation:
-        snapshot = services.snapshot_found(vm, number)
-        return services.snapshot_revert(request.user, vm, snapshot=snapshot, idempotency_key=key_of(request))
-
-    return _answer(request, vm, act)
+    snapshot = _snapshot(uuid, number)
+    return _done(
+        request, uuid, lambda: services.snapshot_revert(request.user, snapshot, idempotency_key=key_of(request))
+    )
 
 
 @action("operate")
 def snapshot_delete(request: HttpRequest, uuid: UUID, number: int) -> HttpResponse:
-    vm = _vm(uuid)
+    snapshot = _snapshot(uuid, number)
+    return _done(
+        request, uuid, lambda: services.snapshot_delete(request.user, snapshot, idempotency_key=key_of(request))
+    )
 
-    def act() -> Operation:
-        snapshot = services.snapshot_found(vm, number)
-        return services.snapshot_delete(request.user, vm, snapshot=snapshot, idempotency_key=key_of(request))
 
-    return _answer(request, vm, act)
+def _snapshot(vm: UUID, number: int) -> Snapshot:
+    return get_object_or_404(Snapshot.objects.select_related("vm__host"), vm=vm, pk=number)
+
+
+def _done(request: HttpRequest, vm: UUID, act: Callable[[], Any]) -> HttpResponse:
+    operation = done_or_said(request, act)
+    return redirect("workload", uuid=vm) if operation is None else redirect("operation", uuid=operation.pk)

@@ -24,7 +24,7 @@ from workloads.models import VirtualMachine, Workload
 from workloads.states import why_not
 from workloads.views.bulk import LABELS
 from workloads.views.consoles import console_links
-from workloads.views.snapshots import snapshots_shown
+from workloads.views.snapshots import snapshots_shown, why_not_taken
 from workloads.views.targets import move_targets
 from workloads.views.verbs import more_buttons, verb_buttons
 
@@ -90,7 +90,7 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "console_logs": list(queries.console_logs(workload.pk)[:LOGS_SHOWN]) if is_operator else [],
         "move_why_not": reason("move"),
         "resize_why_not": reason("resize"),
-        "snapshot_why_not": reason("snapshot"),
+        "snapshot_why_not": why_not_taken(own, reason("snapshot")),
         "snapshots": snapshots_shown(workload, own, reason("snapshot")),
         "next_size": queries.next_size(own),
         "targets": move_targets(workload),
