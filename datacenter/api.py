@@ -30,6 +30,8 @@ from hosts.errors import NotFound, StowageError
 from workloads.api import images
 from workloads.api import router as workloads
 from workloads.console_api import router as consoles
+from workloads.container_image_api import registries
+from workloads.container_image_api import router as container_images
 from workloads.schedule_api import router as schedules
 
 sites = Router(tags=["sites"])
@@ -107,6 +109,8 @@ api.add_router("/hosts", hosts)
 api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
 api.add_router("/images", images)
+api.add_router("/container-images", container_images)
+api.add_router("/registries", registries)
 api.add_router("/consoles", consoles)
 api.add_router("/schedules", schedules)
 api.add_router("/sites", sites)

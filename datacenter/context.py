@@ -39,7 +39,7 @@ _ITEMS = (
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),
     ("Alerts", "alerts", "bell", ("/alerts/", "/alert-rules/", "/silences/", "/channels/"), "view"),
-    ("Images", "images", "image", ("/images/",), "view"),
+    ("Images", "images", "image", ("/images/", "/container-images/", "/registries/"), "view"),
     ("API tokens", "tokens", "key", ("/tokens/",), "administer"),
     ("Audit log", "audit", "audit", ("/audit/",), "administer"),
     ("Admin", "admin:index", "admin", ("/admin/",), "administer"),

@@ -128,7 +128,7 @@ def operation_list(
 @operations.get("/{uuid:uuid}", response=OperationDetailOut, auth=VIEW)
 def operation_one(request: HttpRequest, uuid: UUID) -> dict[str, Any]:
     operation = operation_found(uuid)
-    return operation_detail(operation, chronicle.journal_of(operation))
+    return operation_detail(operation, chronicle.journal_of(operation), chronicle.layers_of(operation))
 
 
 @operations.post("/{uuid:uuid}/cancel", response={202: OperationOut}, auth=OPERATE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -108,6 +109,17 @@ def progress_said(operation: Operation, lines: list[StepLine]) -> str:
     if now is None:
         return "Waiting for its turn" if operation.state == Operation.State.QUEUED else "Going on"
     return step_said(now.step).capitalize()
+
+
+def layers_of(operation: Operation) -> list[dict[str, Any]]:
+    """The layers of an image that the operation fetches, as far as it is, or has fetched; empty for any other."""
+    if operation.state == Operation.State.DONE:
+        done = operation.entries.filter(kind=Entry.Kind.DONE).order_by("-number").values_list("data", flat=True).first()
+        told = (done or {}).get("output")
+    else:
+        told = operation.progress_data
+    layers = (told or {}).get("layers")
+    return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
 
 
 def subject_remains(operation: Operation) -> bool:

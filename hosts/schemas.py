@@ -132,6 +132,7 @@ class StepOut(Schema):
 
 class OperationDetailOut(OperationOut):
     steps: list[StepOut]
+    layers: list[dict[str, Any]] = []  # of an image that it fetches
 
 
 class EnrolmentOut(Schema):
@@ -162,10 +163,13 @@ class OperationPage(Schema):
     count: int
 
 
-def operation_detail(operation: Operation, steps: list[StepLine]) -> dict[str, Any]:
+def operation_detail(
+    operation: Operation, steps: list[StepLine], layers: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """The operation with its folded journal."""
     return OperationOut.from_orm(operation).dict(by_alias=True) | {
         "requested_by_name": operation.requested_by_name,
+        "layers": layers or [],
         "steps": [
             {
                 "step": line.step,

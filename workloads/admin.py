@@ -9,7 +9,9 @@ from workloads.models import (
     Console,
     ConsoleLog,
     Container,
+    HostImage,
     Image,
+    Registry,
     Schedule,
     ScheduleRun,
     Sighting,
@@ -85,6 +87,20 @@ class SightingAdmin(ReadOnlyAdmin):
 @admin.register(Image)
 class ImageAdmin(ReadOnlyAdmin):
     list_display = ("name", "format", "reference", "size_bytes")
+
+
+@admin.register(HostImage)
+class HostImageAdmin(ReadOnlyAdmin):
+    list_display = ("label", "host", "size_bytes")
+    list_select_related = ("host",)
+
+
+@admin.register(Registry)
+class RegistryAdmin(ReadOnlyAdmin):
+    """Its password is shown nowhere."""
+
+    list_display = ("address", "username", "changed_at")
+    fields = ("address", "username", "changed_at")
 
 
 @admin.register(Console)

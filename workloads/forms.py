@@ -257,3 +257,31 @@ class ImageForm(StyledForm):
         max_length=300, required=False, help_text="Containers only: name:tag by which it is asked for."
     )
     file = forms.FileField(label="File", help_text="A disk image (qcow2 or raw), or a tar archive for containers.")
+
+
+class PullForm(StyledForm):
+    """Which image comes to which host; its registry's login is used where one is known."""
+
+    host = forms.ModelChoiceField(Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED))
+    image = forms.CharField(
+        max_length=255, help_text="Such as registry.example/team/app:1.2; without a registry it is Docker Hub's."
+    )
+    stall_timeout_s = forms.FloatField(
+        label="Give up after seconds without news", min_value=3, max_value=3600, initial=60
+    )
+
+
+class RegistryForm(StyledForm):
+    address = forms.CharField(
+        max_length=253,
+        help_text="What its images' names begin with: registry.example or 10.0.0.5:5000. Docker Hub is docker.io.",
+    )
+    username = forms.CharField(label="User", max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    password = forms.CharField(
+        label="Password or token",
+        max_length=5000,
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Kept encrypted and never shown again. Left empty, the stored one stays.",
+    )

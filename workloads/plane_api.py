@@ -11,7 +11,7 @@ from hosts.models import Entry, Plane
 from hosts.plane_api import plane_view
 from hosts.ranges import file_answer
 from hosts.step_secrets import secret_kind
-from workloads.models import Image, VmSeed
+from workloads.models import Image, Registry, VmSeed
 from workloads.services.images import image_path
 
 
@@ -30,3 +30,11 @@ def _seed_files(entry: Entry) -> str | None:
     """JSON of the seed's files by name."""
     seed = VmSeed.objects.filter(vm=entry.data["secret"]["workload"]).first()
     return None if seed is None else password_decrypt(bytes(seed.files_encrypted))
+
+
+@secret_kind("registry")
+def _registry_password(entry: Entry) -> str | None:
+    """For the address that the command names: one that was changed since is not told what the new one is for."""
+    asked = entry.data["secret"]
+    registry = Registry.objects.filter(pk=asked["registry"], address=asked["address"]).first()
+    return None if registry is None else password_decrypt(bytes(registry.password_encrypted))

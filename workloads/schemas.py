@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ninja import Field, Schema
 
-from workloads.models import Console, Workload
+from workloads.models import Console, HostImage, Workload
 from workloads.services.bulk import Member
 
 
@@ -188,3 +188,37 @@ class ConsoleLogOut(Schema):
     began_at: datetime
     ended_at: datetime | None
     size_bytes: int
+
+
+class RegistryIn(Schema):
+    """Without a password the stored one stays, for the address and user that it was given for."""
+
+    address: str = Field(max_length=253)
+    username: str = Field(max_length=200)
+    password: str = Field("", max_length=5000)
+
+
+class RegistryOut(Schema):
+    uuid: UUID
+    address: str
+    username: str
+    changed_at: datetime
+
+
+class PullIn(Schema):
+    host: UUID
+    image: str = Field(max_length=255)
+    stall_timeout_s: float = Field(60.0, ge=3, le=3600)
+
+
+class HostImageOut(Schema):
+    uuid: UUID
+    host: str
+    engine_id: str
+    names: list[str]
+    size_bytes: int
+    used_by: list[str]
+
+    @staticmethod
+    def resolve_host(image: HostImage) -> str:
+        return image.host.name

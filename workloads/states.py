@@ -77,6 +77,23 @@ def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime 
     return _host_reason(workload, verb, now) or _state_reason(workload, verb)
 
 
+def why_no_image(host: Any, verb: str, image: Any = None, now: datetime | None = None) -> str | None:
+    """None, or why a container image cannot be pulled to the host, or removed from it ("pull", "remove"), now."""
+    if host.lifecycle != "enrolled":
+        return f"{host.name} is not enrolled."
+    if host.power == "off":
+        return f"{host.name} is powered off. Power it on first."
+    if is_silent(host, now):
+        return f"{host.name} does not answer. Wait until it does."
+    if host.engine_sentence:
+        return f"{host.name}: {host.engine_sentence}"
+    if verb == "pull" and (host.is_cordoned or host.is_in_maintenance):
+        return f"{host.name} takes no new work. End its maintenance first."
+    if verb == "remove" and image.used_by:
+        return f"{image.label} is used by {', '.join(image.used_by[:5])}. Delete what is made from it first."
+    return None
+
+
 def _pin(workload: Any, verb: str) -> str | None:
     if (verb == "pin") == workload.is_pinned:
         return f"{workload.name} is {'pinned already' if verb == 'pin' else 'not pinned'}."

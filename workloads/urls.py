@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import bulk, choosing, consoles, creation, schedules, snapshots, verbs, workloads
+from workloads.views import bulk, choosing, consoles, container_images, creation, schedules, snapshots, verbs, workloads
 
 
 class WorkloadVerb:
@@ -60,6 +60,12 @@ urlpatterns = [
     path("schedules/<uuid:uuid>/", schedules.schedule_page, name="schedule"),
     path("schedules/<uuid:uuid>/enable/", schedules.schedule_enable, name="schedule-enable"),
     path("schedules/<uuid:uuid>/delete/", schedules.schedule_delete, name="schedule-delete"),
+    path("container-images/", container_images.image_list, name="container-images"),
+    path("container-images/pull/", container_images.image_pull, name="container-image-pull"),
+    path("container-images/<uuid:uuid>/remove/", container_images.image_remove, name="container-image-remove"),
+    path("registries/new/", container_images.registry_new, name="registry-new"),
+    path("registries/<uuid:uuid>/", container_images.registry_edit, name="registry-edit"),
+    path("registries/<uuid:uuid>/remove/", container_images.registry_remove, name="registry-remove"),
     path("images/", creation.image_list, name="images"),
     path("images/new/", creation.image_new, name="image-new"),
     path("images/<uuid:uuid>/remove/", creation.image_remove, name="image-remove"),

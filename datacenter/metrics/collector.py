@@ -27,6 +27,7 @@ from datacenter.metrics.table import HOST_BY_KEY
 from hosts.inventory import SILENT_AFTER, host_lost, host_observe, is_lost, pools_observe, power_observe, reach_of
 from hosts.models import Host, Plane
 from hosts.signing import is_signed
+from workloads.image_inventory import host_images_observe
 from workloads.inventory import host_silent, workloads_observe
 from workloads.models import Workload
 
@@ -97,7 +98,9 @@ class Collector:
             elif stream == POWER:
                 self._guarded(stream, partial(self._power_told, message))
             elif stream == OBSERVED:
-                last[message["host"]] = message
+                before = last.get(message["host"], {})
+                # not every one has the images
+                last[message["host"]] = {name: before[name] for name in ("images",) if name in before} | message
         for message in last.values():
             self._guarded(OBSERVED, partial(self._observed, message))
 
@@ -164,6 +167,8 @@ class Collector:
             return
         if host.lifecycle != Host.Lifecycle.ENROLLED:
             return  # it may be a machine that is known by another name: all it runs would seem to run twice
+        if "images" in message:
+            host_images_observe(host, message.pop("images"))
         digest = observation_digest(message)
         known, applied_at = self._applied.get(host.name, ("", 0.0))
         if digest == known and self.clock() - applied_at < REAPPLY_AFTER_S and host.name not in self._silent:

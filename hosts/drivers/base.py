@@ -195,6 +195,19 @@ class HypervisorHost(Protocol):
         the connection is lost. The callback must only enqueue: the event loop waits for it."""
 
 
+@dataclass(frozen=True)
+class ObservedImage:
+    """A container image that an engine keeps: its names (none: only its id), and the containers made from it."""
+
+    engine_id: str
+    names: tuple[str, ...] = ()
+    size_bytes: int = 0
+    used_by: tuple[str, ...] = ()
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
 class ContainerEngine(Protocol):
     """A connection to one host's container engine."""
 
@@ -207,6 +220,8 @@ class ContainerEngine(Protocol):
     def facts(self) -> EngineFacts: ...
 
     def list_containers(self) -> list[ObservedWorkload]: ...
+
+    def list_images(self) -> list[ObservedImage]: ...
 
     @property
     def is_local(self) -> bool:

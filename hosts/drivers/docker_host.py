@@ -14,6 +14,7 @@ import docker
 
 from hosts.drivers.base import (
     EngineFacts,
+    ObservedImage,
     ObservedWorkload,
     WorkloadCounters,
     WorkloadState,
@@ -113,6 +114,11 @@ class DockerHost:
             self._known.keep_only({row["Id"] for row in rows})
         return [observed(detail) for detail in details if detail is not None]
 
+    def list_images(self) -> list[ObservedImage]:
+        with self.calls("list its images") as client:
+            rows, containers = client.images(), client.containers(all=True)
+        return images_observed(rows, containers)
+
     def container_counters(self, engine_ids: Collection[str] | None = None) -> list[WorkloadCounters]:
         with self.calls("count what its containers use") as client:
             rows = [row for row in client.containers() if engine_ids is None or row["Id"] in engine_ids]
@@ -181,7 +187,7 @@ class DockerWatch:
         self._closed = False
         try:
             self._client = docker.APIClient(base_url=url, version="auto", timeout=timeout_s)
-            self._stream = self._client.events(decode=True, filters={"type": "container"})
+            self._stream = self._client.events(decode=True, filters={"type": ["container", "image"]})
         except ENGINE_ERRORS as error:
             raise foreign_error(error, "report changes") from error
         self._known.begin()
@@ -209,6 +215,22 @@ class DockerWatch:
         if not self._closed:
             self._known.is_watched = False
             self._on_change("")
+
+
+def images_observed(rows: list[dict[str, Any]], containers: list[dict[str, Any]]) -> list[ObservedImage]:
+    """What the engine's two lists tell, by id."""
+    used: dict[str, list[str]] = {}
+    for row in containers:
+        used.setdefault(row["ImageID"], []).extend(name.lstrip("/") for name in (row.get("Names") or [])[:1])
+    return [
+        ObservedImage(
+            row["Id"],
+            tuple(sorted(name for name in row.get("RepoTags") or [] if name != "<none>:<none>")),
+            int(row.get("Size") or 0),
+            tuple(sorted(used.get(row["Id"], ()))),
+        )
+        for row in sorted(rows, key=lambda row: row["Id"])
+    ]
 
 
 def inspect(client: docker.APIClient, engine_id: str) -> dict[str, Any] | None:

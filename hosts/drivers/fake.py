@@ -19,6 +19,7 @@ from hosts.drivers.base import (
     EngineFacts,
     HypervisorFacts,
     ObservedDisk,
+    ObservedImage,
     ObservedWorkload,
     PowerReading,
     SensorReading,
@@ -181,6 +182,7 @@ class FakeDataCenter:
         self.hosts: dict[str, FakeHost] = {}
         self.calls: list[tuple[str, str]] = []
         self.registry: set[str] = {"busybox:latest"}
+        self.registry_logins: dict[str, object] = {}  # by reference, where the registry asks for one
         self._faults: list[Fault] = []
         self._thawed = threading.Event()
         self._lock = threading.RLock()
@@ -451,6 +453,10 @@ class FakeEngine:
     def list_containers(self) -> list[ObservedWorkload]:
         with self.world.call(self.host, "engine.list_containers"):
             return [self._observed(container) for container in self.host.containers.values()]
+
+    def list_images(self) -> list[ObservedImage]:
+        with self.world.call(self.host, "engine.list_images"):
+            return [ObservedImage(engine_id, (name,), 1) for name, engine_id in sorted(self.host.images.items())]
 
     is_local = False
 

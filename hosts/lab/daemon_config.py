@@ -68,10 +68,12 @@ address = "/run/docker/containerd/containerd.sock"
 """
 
 
-def docker_daemon_json(cgroup_parent: str | None) -> str:
+def docker_daemon_json(cgroup_parent: str | None, plain_registries: str | None = None) -> str:
     """daemon.json. Containers outlive a restart of dockerd; its published ports go through docker-proxy.
 
     No iptables: a lab host has no way out, and FORWARD DROP would cut its VMs off their own bridge.
+    `plain_registries`: the network whose registries may speak plain HTTP, the lab's own and none beyond. A real host
+    has no such entry: its registries have a certificate, or stand on its own 127.0.0.0/8.
     """
     settings = {
         "hosts": ["unix:///run/docker.sock"],
@@ -85,6 +87,8 @@ def docker_daemon_json(cgroup_parent: str | None) -> str:
         "ip6tables": False,
         "log-opts": {"max-size": "5m", "max-file": "2"},
     }
+    if plain_registries:
+        settings["insecure-registries"] = [plain_registries]
     if cgroup_parent:
         settings["cgroup-parent"] = cgroup_parent
     return json.dumps(settings, indent=1)

@@ -46,7 +46,7 @@ def host_files_write(plan: HostPlan, layout: Layout, subnet: Subnet, control_url
     write_atomically(root / "libvirt-etc/qemu.conf", daemon_config.qemu_conf(own))
     docker_parent = group if version == 1 else None
     write_atomically(root / "containerd.toml", daemon_config.containerd_toml())
-    write_atomically(root / "daemon.json", daemon_config.docker_daemon_json(docker_parent))
+    write_atomically(root / "daemon.json", daemon_config.docker_daemon_json(docker_parent, subnet.cidr))
     write_atomically(root / "hosts", daemon_config.hosts_file(plan.name, addresses))
     write_atomically(root / "hostname", plan.name + "\n")
     write_atomically(root / "machine-id", plan.machine_id + "\n")

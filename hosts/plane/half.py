@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from hosts.drivers.base import ObservedWorkload, Watch, WorkloadCounters
+from hosts.drivers.base import ObservedImage, ObservedWorkload, Watch, WorkloadCounters
 from hosts.errors import StowageError
 
 log = logging.getLogger(__name__)
 
 DEBOUNCE_S = 0.3
 OVERDUE_S = 5.0
+IMAGES_FRESH_S = 60.0  # between events; listing many images is slow
 WATCH_RETRY_S = 5.0
 
 
@@ -34,6 +35,7 @@ class HalfReading:
     at: float = 0.0
     number: int = 0
     began_at: float = 0.0
+    images: tuple[ObservedImage, ...] | None = None  # None: it keeps none, or was not asked yet
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,13 @@ class HalfState:
 
 @dataclass(frozen=True)
 class HalfDriver:
-    """The three calls that a half makes; each may hang, none may take another half with it."""
+    """The calls that a half makes; each may hang, none may take another half with it."""
 
     name: str
     workloads: Callable[[], list[ObservedWorkload]]
     counters: Callable[[], list[WorkloadCounters]]
     watch: Callable[[Callable[[str], None]], Watch]
+    images: Callable[[], list[ObservedImage]] | None = None
 
 
 class Half:
@@ -85,6 +88,7 @@ class Half:
         self._watch: Watch | None = None
         self._watch_is_lost = False
         self._watch_tried_at = -WATCH_RETRY_S
+        self._images_at = -IMAGES_FRESH_S
 
     def read_within(self, seconds: float, *, look: bool = True, count: bool = True) -> HalfState:
         """The half's state after asking for a new reading and waiting that long for it."""
@@ -112,7 +116,7 @@ class Half:
                 self._due_at = None
                 self._busy_since = time.monotonic()
             was_ok = self._failure is None
-            self._read(look, count)
+            self._read(look, count, was_event)
             if was_event or was_ok != (self._failure is None):
                 self._on_event_read()
         self._unwatch()
@@ -137,13 +141,14 @@ class Half:
             self._is_look_due = True
             self._ask(time.monotonic() + self._debounce_s)
 
-    def _read(self, look: bool, count: bool) -> None:
+    def _read(self, look: bool, count: bool, was_event: bool) -> None:
         failure, reading = None, self._reading
         try:
             self._watch_ensure()
             if look:
                 began_at = self._clock()
                 reading = replace(reading, workloads=self._driver.workloads(), began_at=began_at)
+                reading = self._images_read(reading, was_event)
             if count:
                 counters = self._driver.counters()
                 reading = replace(reading, counters=counters, at=time.monotonic(), number=reading.number + 1)
@@ -162,6 +167,13 @@ class Half:
             self._busy_since = None
             self._finished += 1
             self._changed.notify_all()
+
+    def _images_read(self, reading: HalfReading, was_event: bool) -> HalfReading:
+        is_old = time.monotonic() - self._images_at >= IMAGES_FRESH_S
+        if self._driver.images is None or not (was_event or is_old):
+            return reading
+        self._images_at = time.monotonic()
+        return replace(reading, images=tuple(self._driver.images()))
 
     def _watch_ensure(self) -> None:
         if self._watch_is_lost:

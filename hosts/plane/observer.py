@@ -6,10 +6,12 @@ Always everything: an event only makes the next message come sooner. Source: pit
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
+from hosts.drivers.base import ObservedImage
 from hosts.errors import StowageError
 from hosts.plane.config import PlaneConfig
 from hosts.plane.gateway.where import where_read
@@ -21,6 +23,7 @@ from hosts.plane.state_file import StateFile
 log = logging.getLogger(__name__)
 
 SEQUENCE = "observation_sequence"
+IMAGES_EVERY_S = 60.0  # also when nothing changed: a message may be lost
 
 
 class Observer:
@@ -40,6 +43,8 @@ class Observer:
         self._machine_id = machine_id(config)
         self._boot_id = boot_id(config)
         self._last_links: list[dict[str, Any]] = []
+        self._images: tuple[ObservedImage, ...] | None = None  # as sent last, and when
+        self._images_at = -math.inf
 
     def observe(self, hypervisor: HalfState, engine: HalfState) -> dict[str, Any]:
         """The observation with the next sequence number."""
@@ -51,7 +56,7 @@ class Observer:
             if half.ok
             for workload in half.reading.workloads
         ]
-        return {
+        observation = {
             "host": self._config.name,
             "at": at,
             "sequence": self._state.sequence_next(SEQUENCE),
@@ -65,6 +70,17 @@ class Observer:
             "pools": [_pool_data(pool) for pool in pools],
             "consoles": where_read(self._state) | {"shell": self._config.host_shell},
         }
+        if self._is_images_due(engine, at):
+            observation["images"] = [image.to_data() for image in engine.reading.images or ()]
+        return observation
+
+    def _is_images_due(self, engine: HalfState, at: float) -> bool:
+        """Whether the images go with this message; they are many, so only when they changed, or once a minute."""
+        images = engine.reading.images
+        if not engine.ok or images is None or (images == self._images and at - self._images_at < IMAGES_EVERY_S):
+            return False
+        self._images, self._images_at = images, at
+        return True
 
     def _links_read(self) -> list[dict[str, Any]]:
         """The links; those of the last time when the kernel's socket fails for once."""

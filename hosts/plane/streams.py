@@ -75,7 +75,9 @@ class Feed:
 
     def observation_put(self, observation: dict[str, Any]) -> None:
         with self._lock:
-            self._observation = observation
+            waiting = self._observation or {}
+            carried = {"images": waiting["images"]} if "images" in waiting else {}  # not every one has them
+            self._observation = carried | observation
         self._wake.set()
 
     def waiting(self) -> int:

@@ -220,6 +220,7 @@ def engine_half(config: PlaneConfig, drivers: Drivers, unplaced: Callable[[], se
         lambda: drivers.engine.list_containers(),
         counters,
         lambda on_change: drivers.engine.watch(on_change),
+        lambda: drivers.engine.list_images(),
     )
 
 

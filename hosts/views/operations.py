@@ -53,6 +53,7 @@ def operation_context(request: HttpRequest, operation: Operation) -> dict[str, A
         "operation": operation,
         "steps": steps,
         "progress": chronicle.progress_said(operation, steps),
+        "layers": chronicle.layers_of(operation),
         "subject_remains": chronicle.subject_remains(operation),
         "is_open": operation.state in queries.OPEN_STATES,
         "buttons": operation_buttons(request, operation),

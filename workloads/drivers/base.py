@@ -133,6 +133,15 @@ class MigrationResult:
     downtime_ms: int | None
 
 
+@dataclass(frozen=True)
+class RegistryLogin:
+    """Who a host is to the registry of that address."""
+
+    address: str
+    username: str
+    password: str = field(repr=False)
+
+
 class Running(Protocol):
     """What a long verb tells about itself and asks of its caller (the plane's Progress is one)."""
 
@@ -300,7 +309,20 @@ class Containers(Protocol):
     def image_id(self, reference: str) -> str | None:
         """The engine's id of the image, or None when the engine does not have it."""
 
-    def image_pull(self, reference: str, running: Running) -> None: ...
+    def image_pull(
+        self,
+        reference: str,
+        running: Running,
+        login: RegistryLogin | None = None,
+        stall_timeout_s: float = 60.0,
+    ) -> list[dict[str, Any]]:
+        """Ensures the image as its registry has it now; its layers as {"layer", "status", "done_bytes", "total_bytes"}.
+
+        Raises NotFound or Rejected with what the registry said, or when it sent nothing for that long.
+        """
+
+    def image_remove(self, engine_id: str) -> None:
+        """Ensures that the image and all its names are gone; Refused while a container uses it."""
 
     def image_load(self, file: BinaryIO, reference: str) -> None:
         """Ensures `reference` from an archive: a saved image, or a bare root file system to import."""

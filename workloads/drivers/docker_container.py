@@ -19,7 +19,8 @@ from hosts.drivers.docker_host import LABEL_PREFIX, DockerHost, container_state,
 from hosts.errors import DriverError, NotFound, Refused, Rejected, TimedOut
 from hosts.units import MIB
 from workloads.drivers import docker_images
-from workloads.drivers.base import Location, Running
+from workloads.drivers.base import Location, RegistryLogin, Running
+from workloads.drivers.docker_pull import STALL_TIMEOUT_S
 from workloads.drivers.docker_spec import spec_of
 from workloads.drivers.specs import ContainerSpec, HealthSpec
 
@@ -191,8 +192,17 @@ class DockerContainers:
     def image_id(self, reference: str) -> str | None:
         return docker_images.image_id(self._host, reference)
 
-    def image_pull(self, reference: str, running: Running) -> None:
-        docker_images.pull(self._host, reference, running)
+    def image_pull(
+        self,
+        reference: str,
+        running: Running,
+        login: RegistryLogin | None = None,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+    ) -> list[dict[str, Any]]:
+        return docker_images.pull(self._host, reference, running, login, stall_timeout_s)
+
+    def image_remove(self, engine_id: str) -> None:
+        docker_images.remove(self._host, engine_id)
 
     def image_load(self, file: BinaryIO, reference: str) -> None:
         docker_images.load(self._host, file, reference)

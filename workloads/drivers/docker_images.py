@@ -1,4 +1,4 @@
-"""Container images on one host: there, pulled, loaded from an archive, or saved into one."""
+"""Container images on one host: there, pulled, removed, loaded from an archive, or saved into one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import docker
-import requests
 
-from hosts.drivers.docker_errors import ENGINE_ERRORS, foreign_error, status_of
+from hosts.drivers.docker_errors import ENGINE_ERRORS, status_of
 from hosts.drivers.docker_host import DockerHost
-from hosts.errors import NotFound, Refused, Rejected, TimedOut, Unreachable
-from workloads.drivers.base import Running
+from hosts.errors import NotFound, Refused, Rejected
+from workloads.drivers.base import RegistryLogin, Running
+from workloads.drivers.docker_pull import pull_follow
 
-STALL_TIMEOUT_S = 60.0  # silence after which a pull is given up: the connection stays open when a registry hangs
 LOAD_TIMEOUT_S = 300.0
 _SAVED_MARKS = ("manifest.json", "index.json", "repositories")
 
@@ -31,25 +30,42 @@ def image_id(host: DockerHost, reference: str) -> str | None:
             raise
 
 
-def pull(host: DockerHost, reference: str, running: Running) -> None:
-    """Ensures the image from its registry, telling the layers' progress.
-
-    Raises NotFound when the registry has no such image, TimedOut when it falls silent.
-    """
-    repository, tag = docker.utils.parse_repository_tag(reference)
-    with host.calls(f"pull the container image {reference}") as client:
-        # Through the client's own session, because its pull() has no read timeout and would wait for ever.
-        response = client.post(
-            f"{client.base_url}/v{client.api_version}/images/create",
-            params={"fromImage": repository, "tag": tag or "latest"},
-            stream=True,
-            timeout=(10.0, STALL_TIMEOUT_S),
-        )
-        with response:
-            _pull_check(response, reference)
-            _pull_follow(response, reference, running)
+def pull(
+    host: DockerHost, reference: str, running: Running, login: RegistryLogin | None, stall_timeout_s: float
+) -> list[dict[str, Any]]:
+    """Ensures the image as its registry has it now; raises as `pull_follow`."""
+    layers = pull_follow(host, reference, running, login, stall_timeout_s)
     if image_id(host, reference) is None:
         raise Rejected(f"The pull of {reference} ended, yet the image is not there.")
+    return layers
+
+
+def remove(host: DockerHost, engine_id: str) -> None:
+    """Ensures that the image and all its names are gone; Refused while a container uses it, running or not."""
+    with host.calls("remove the container image") as client:
+        try:
+            image = client.inspect_image(engine_id)
+        except ENGINE_ERRORS as error:
+            if status_of(error) == 404:
+                return
+            raise
+        names = image.get("RepoTags") or []
+        label = names[0] if names else engine_id.removeprefix("sha256:")[:12]
+        # First, so that an image with several names does not lose some of them and stay.
+        users = [row["Names"][0].lstrip("/") for row in client.containers(all=True) if row["ImageID"] == image["Id"]]
+        if users:
+            raise Refused(f"{label} is used by {', '.join(sorted(users)[:5])}. Delete what is made from it first.")
+        # By name and never by force: the engine then refuses by itself what came into use meanwhile.
+        for name in [*names, image["Id"]]:
+            try:
+                client.remove_image(name)
+            except ENGINE_ERRORS as error:
+                if status_of(error) == 409:
+                    raise Refused(
+                        f"{label} is in use now, or other images are built on it.", str(error)[:500]
+                    ) from error
+                if status_of(error) != 404:
+                    raise
 
 
 def load(host: DockerHost, file: BinaryIO, reference: str) -> None:
@@ -89,50 +105,6 @@ def save(host: DockerHost, reference: str) -> Iterator[bytes]:
 def _save_chunks(host: DockerHost, reference: str) -> Iterator[bytes]:
     with host.calls(f"save the container image {reference}") as client:
         yield from client.get_image(reference)
-
-
-def _pull_check(response: requests.Response, reference: str) -> None:
-    if response.status_code == 404:
-        raise NotFound(
-            f"There is no container image {reference}, or its registry wants a login. Check the name.",
-            response.text[:500],
-        )
-    if response.status_code >= 500:
-        raise Unreachable(
-            f"The host does not have the container image {reference} and cannot reach its registry."
-            " Check the name, or import the image into Stowage.",
-            response.text[:500],
-        )
-    if response.status_code >= 400:
-        raise Rejected(f"The engine refused to pull {reference}.", response.text[:500])
-
-
-def _pull_follow(response: requests.Response, reference: str, running: Running) -> None:
-    layers: dict[str, tuple[int, int]] = {}
-    try:
-        for line in response.iter_lines():
-            if not line.strip():
-                continue
-            running.check()
-            word = json.loads(line)
-            if "error" in word:
-                raise Rejected(f"The pull of {reference} failed. Check the image name.", str(word["error"])[:500])
-            detail = word.get("progressDetail") or {}
-            if detail.get("total"):
-                layers[word.get("id", "")] = (detail.get("current", 0), detail["total"])
-            _tell(reference, layers, running)
-    except ENGINE_ERRORS as error:
-        mapped = foreign_error(error, f"pull {reference}")
-        if isinstance(mapped, TimedOut):
-            sentence = f"The registry of {reference} fell silent for {STALL_TIMEOUT_S:.0f} s; the pull was given up."
-            raise TimedOut(sentence, mapped.detail) from error
-        raise
-
-
-def _tell(reference: str, layers: dict[str, tuple[int, int]], running: Running) -> None:
-    total = sum(size for _, size in layers.values())
-    done = sum(done for done, _ in layers.values())
-    running.update(f"pulling {reference}", 100.0 * done / total if total else None)
 
 
 def _is_saved_image(file: BinaryIO) -> bool:

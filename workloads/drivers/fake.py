@@ -23,7 +23,7 @@ from hosts.drivers.fake import (
     FakeHypervisor,
     FakeSnapshot,
 )
-from hosts.errors import NotFound, Refused
+from hosts.errors import NotFound, Refused, Rejected
 from hosts.units import gib_to_bytes
 from workloads.drivers.base import (
     DescribedDisk,
@@ -32,6 +32,7 @@ from workloads.drivers.base import (
     MigrationOrder,
     MigrationProgress,
     MigrationResult,
+    RegistryLogin,
     Running,
     VmDescription,
 )
@@ -488,11 +489,29 @@ class FakeContainers(FakeEngine):
         with self.world.call(self.host, "container.image_id"):
             return self.host.images.get(reference)
 
-    def image_pull(self, reference: str, running: Running) -> None:
+    def image_pull(
+        self,
+        reference: str,
+        running: Running,
+        login: RegistryLogin | None = None,
+        stall_timeout_s: float = 60.0,
+    ) -> list[dict[str, Any]]:
         with self.world.call(self.host, "container.image_pull"):
             if reference not in self.world.registry:
                 raise NotFound(f"There is no container image {reference}. Check its name.")
+            if login != self.world.registry_logins.get(reference):
+                raise Rejected(f"The registry wants a login for {reference}.")
             self.host.images[reference] = f"sha256:{reference}"
+            return [{"layer": "l1", "status": "Pull complete", "done_bytes": 1, "total_bytes": 1}]
+
+    def image_remove(self, engine_id: str) -> None:
+        with self.world.call(self.host, "container.image_remove"):
+            names = [name for name, known in self.host.images.items() if known == engine_id]
+            users = [container.name for container in self.host.containers.values() if container.image in names]
+            if users:
+                raise Refused(f"{names[0]} is used by {users[0]}. Delete what is made from it first.")
+            for name in names:
+                del self.host.images[name]
 
     def image_load(self, file: BinaryIO, reference: str) -> None:
         with self.world.call(self.host, "container.image_load"):

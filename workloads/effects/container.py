@@ -14,6 +14,7 @@ from hosts.plane.context import PlaneContext
 from hosts.plane.effects import effect
 from hosts.plane.progress import Progress
 from workloads.drivers.specs import RESTART_POLICIES, ContainerSpec, limits_check, reference_check, uuid_check
+from workloads.effects.container_image import login_of
 from workloads.effects.drivers import containers
 
 Data = dict[str, Any]
@@ -121,7 +122,7 @@ def container_image_ensure(context: PlaneContext, arguments: Data, progress: Pro
             _load(context, reference, archive, progress)
         else:
             progress.update(f"pulling {reference}", at_once=True)
-            driver.image_pull(reference, progress)
+            driver.image_pull(reference, progress, login_of(context, arguments))
         return {"image_id": driver.image_id(reference), "how": "archive" if archive else "pulled"}
 
 
@@ -129,7 +130,7 @@ def container_image_ensure(context: PlaneContext, arguments: Data, progress: Pro
 def container_create_with_image(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     """Both in one step, as nothing is decided between them. Undo: container.remove; the image stays."""
     spec = ContainerSpec.from_data(arguments["spec"])
-    wanted = {"image": spec.image, "archive": arguments.get("archive")}
+    wanted = {"image": spec.image, "archive": arguments.get("archive"), "login": arguments.get("login")}
     image = container_image_ensure(context, wanted, progress)
     progress.update("")
     return image | {"engine_id": containers(context).create(spec)}

@@ -1,4 +1,5 @@
 from workloads.models.console import Console, ConsoleLog
+from workloads.models.host_image import HostImage, Registry
 from workloads.models.image import Image
 from workloads.models.schedule import Schedule, ScheduleRun
 from workloads.models.seed import VmSeed
@@ -9,7 +10,9 @@ __all__ = [
     "Console",
     "ConsoleLog",
     "Container",
+    "HostImage",
     "Image",
+    "Registry",
     "Schedule",
     "ScheduleRun",
     "Sighting",

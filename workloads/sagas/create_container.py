@@ -9,6 +9,7 @@ from hosts.operations.registry import register
 from hosts.operations.saga import Context, EffectCall, Saga, Step
 from workloads.models import Image, Workload
 from workloads.sagas.calls import generation_of, long_call, record_observed, row_remove, short_call
+from workloads.sagas.container_images import with_login
 from workloads.sagas.start_stop import stop_call
 
 IMAGE_TIMEOUT_S = 1800.0
@@ -46,13 +47,9 @@ def _spec(context: Context) -> dict[str, Any]:
 
 def _create(context: Context) -> EffectCall:
     spec = _spec(context)
-    return long_call(
-        context,
-        "container.create_with_image",
-        timeout_s=IMAGE_TIMEOUT_S + 60,
-        spec=spec,
-        archive=archive_of(spec["image"]),
-    )
+    archive = archive_of(spec["image"])
+    call = long_call(context, "container.create_with_image", timeout_s=IMAGE_TIMEOUT_S + 60, spec=spec, archive=archive)
+    return call if archive else with_login(context, "create", call, spec["image"])
 
 
 def _record(context: Context) -> None:

@@ -15,6 +15,7 @@ from hosts.operations.saga import Context, EffectCall, Saga, Step
 from hosts.publish import publish_change
 from workloads.models import Sighting, Workload
 from workloads.sagas.calls import generation_of, long_call, record_observed, short_call, workload_of
+from workloads.sagas.container_images import with_login
 from workloads.sagas.create_container import IMAGE_TIMEOUT_S, archive_of, wait_healthy_call
 from workloads.sagas.start_stop import stop_call
 
@@ -32,14 +33,16 @@ def _spec(context: Context) -> dict[str, Any]:
 
 def _image(context: Context) -> EffectCall:
     reference = context.output("describe")["spec"]["image"]
-    return long_call(
+    archive = archive_of(reference)
+    call = long_call(
         context,
         "container.image_ensure",
         role="target",
         timeout_s=IMAGE_TIMEOUT_S,
         image=reference,
-        archive=archive_of(reference),
+        archive=archive,
     )
+    return call if archive else with_login(context, "image", call, reference)
 
 
 def _is_image_missing(context: Context) -> bool:

@@ -8,6 +8,7 @@ from workloads.services.apart import workload_keep_apart
 from workloads.services.bulk import workloads_bulk
 from workloads.services.capacity import host_choose, refuse_without_room
 from workloads.services.consoles import console_end, ticket_issue
+from workloads.services.container_images import container_image_pull, container_image_remove
 from workloads.services.containers import container_create
 from workloads.services.images import image_register, image_remove, image_upload
 from workloads.services.life import (
@@ -26,6 +27,7 @@ from workloads.services.power import (
     workload_start,
     workload_stop,
 )
+from workloads.services.registries import registry_add, registry_edit, registry_remove
 from workloads.services.schedules import (
     schedule_create,
     schedule_delete,
@@ -40,6 +42,8 @@ from workloads.services.vms import seed_wipe, vm_create
 __all__ = [
     "console_end",
     "container_create",
+    "container_image_pull",
+    "container_image_remove",
     "disk_grow",
     "gone",
     "host_choose",
@@ -48,6 +52,9 @@ __all__ = [
     "image_upload",
     "moved_meanwhile",
     "refuse_without_room",
+    "registry_add",
+    "registry_edit",
+    "registry_remove",
     "schedule_create",
     "schedule_delete",
     "schedule_enable",

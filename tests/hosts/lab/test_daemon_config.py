@@ -24,6 +24,11 @@ def test_docker_listens_on_a_unix_socket_alone_and_keeps_containers_over_a_resta
     assert settings["cgroup-parent"] == "/stowage-ab/lab-a1"
 
 
+def test_only_registries_of_the_labs_own_network_may_speak_plain_http() -> None:
+    assert json.loads(daemon_config.docker_daemon_json(None, "10.78.0.0/24"))["insecure-registries"] == ["10.78.0.0/24"]
+    assert "insecure-registries" not in json.loads(daemon_config.docker_daemon_json(None))
+
+
 def test_docker_uses_the_containerd_that_the_lab_host_starts() -> None:
     docker = json.loads(daemon_config.docker_daemon_json(None))
     containerd = tomllib.loads(daemon_config.containerd_toml())
