@@ -27,8 +27,9 @@ from tests.factories import (
 )
 from tests.hosts.operations.harness import Harness
 from workloads import services
+from workloads.drivers.base import RegistryLogin
 from workloads.first_boot import FirstBoot
-from workloads.models import Image, Snapshot, VirtualMachine, VmSeed, Workload
+from workloads.models import HostImage, Image, Snapshot, VirtualMachine, VmSeed, Workload
 
 IMAGES = "/var/lib/libvirt/images/"
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1mHq3l0m8Yf3v0T0g8H5b8v7R6c2Q1q9J0s3n4k5Zx ann@here"
@@ -247,6 +248,41 @@ def _create_container() -> Sample:
     return Sample(place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"})
 
 
+def _create_container_behind_a_password() -> Sample:
+    place = place_make()
+    _registry_with_password(place)
+    operation = services.container_create(
+        place.user, name="cache-9", image=GUARDED, cpu_cores=0.5, memory_mib=64, host=place.alpha
+    )
+    workload_id = operation.subject_id
+    return Sample(place.harness, operation, lambda: place.world.places(workload_id) == {"alpha": "running"})
+
+
+GUARDED = "registry.example:5000/team/app:1"
+
+
+def _registry_with_password(place: Place) -> None:
+    login = {"address": "registry.example:5000", "username": "puller", "password": "bmc-password"}
+    services.registry_add(place.user, **login)
+    place.world.registry.add(GUARDED)
+    place.world.registry_logins[GUARDED] = RegistryLogin(**login)
+
+
+def _pull_image() -> Sample:
+    place = place_make()
+    _registry_with_password(place)
+    operation = services.container_image_pull(place.user, place.alpha, image=GUARDED)
+    return Sample(place.harness, operation, lambda: GUARDED in place.world.hosts["alpha"].images, ("images",))
+
+
+def _remove_image() -> Sample:
+    place = place_make()
+    place.world.hosts["alpha"].images["old:1"] = "sha256:old"
+    image = HostImage.objects.create(host=place.alpha, engine_id="sha256:old", names=["old:1"])
+    operation = services.container_image_remove(place.user, image)
+    return Sample(place.harness, operation, lambda: place.world.hosts["alpha"].images == {}, ("images",))
+
+
 def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
     ends = {
         "start": {"alpha": "running"},
@@ -381,7 +417,9 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
         _resize(container_in, False),
         _resize(lambda place: vm_in(place, state="stopped"), False),
     ],
-    "create_container": [_create_container],
+    "create_container": [_create_container, _create_container_behind_a_password],
+    "pull_image": [_pull_image],
+    "remove_image": [_remove_image],
     "start_workload": [
         _life(lambda place: vm_in(place, state="stopped"), "start"),
         _life(lambda place: container_in(place, state="stopped"), "start"),

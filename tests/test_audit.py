@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from datacenter.models import Silence
 from datacenter.services.plans import plan_approve, plan_request
+from hosts.credentials import password_encrypt
 from hosts.models import AuditRecord, Host, Operation
 from tests.actors import client_of
 from tests.datacenter.alerts.world import a_channel, a_rule, an_alert
@@ -21,7 +22,7 @@ from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
 from tests.factories import container_make, host_make, image_make, rack_make, vm_make
 from tests.test_permissions import ROUTES
-from workloads.models import Console, ConsoleLog, Schedule, Snapshot
+from workloads.models import Console, ConsoleLog, HostImage, Registry, Schedule, Snapshot
 from workloads.services.console_logs import log_path
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +121,20 @@ def new_image() -> tuple[str, Any]:
     return "/api/images", {"name": "a", "format": "engine-tar", "reference": "a:1", "file": file}
 
 
+def a_registry() -> Registry:
+    password = password_encrypt("not-a-secret-3")
+    return Registry.objects.create(address="registry.example", username="puller", password_encrypted=password)
+
+
+def pull() -> tuple[str, Any]:
+    return "/api/container-images/pull", {"host": str(host_make().pk), "image": "redis:7"}
+
+
+def image_on_host() -> tuple[str, Any]:
+    image = HostImage.objects.create(host=host_make(), engine_id="sha256:1", names=["redis:7"])
+    return f"/api/container-images/{image.pk}", None
+
+
 def new_plan() -> tuple[str, Any]:
     a_sprawled_site()
     return "/api/plans", {"site": a_site().pk}
@@ -177,6 +192,7 @@ def end_of_silence() -> tuple[str, Any]:
     return f"/api/silences/{silence.pk}/end", None
 
 
+NEW_REGISTRY = {"address": "10.0.0.5:5000", "username": "puller", "password": "not-a-secret-4"}
 NEW_RULE = {"name": "busy", "kind": "metric", "metric": "stowage_host_load_1m", "threshold": 9}
 NEW_CHANNEL = {"name": "chat", "kind": "slack", "address": {"url": "http://10.0.0.9/hooks/x"}}
 
@@ -221,6 +237,11 @@ CHANGES: dict[str, Change] = {
     f"DELETE /api/consoles/logs/{UUID}": written_down,
     "POST /api/images": new_image,
     f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
+    "POST /api/container-images/pull": pull,
+    f"DELETE /api/container-images/{UUID}": image_on_host,
+    "POST /api/registries": lambda: ("/api/registries", NEW_REGISTRY),
+    f"PUT /api/registries/{UUID}": lambda: (f"/api/registries/{a_registry().pk}", NEW_REGISTRY),
+    f"DELETE /api/registries/{UUID}": lambda: (f"/api/registries/{a_registry().pk}", None),
     "POST /api/plans": new_plan,
     f"POST /api/plans/{UUID}/approve": on_plan("/approve"),
     f"POST /api/plans/{UUID}/reject": on_plan("/reject"),

@@ -28,7 +28,7 @@ from tests import factories
 from tests.actors import ACTORS, ANONYMOUS, VERBS_OF, client_of, user_of
 from tests.datacenter.alerts.world import a_channel, an_alert
 from tests.sockets import socket_of
-from workloads.models import Schedule, Snapshot
+from workloads.models import HostImage, Registry, Schedule, Snapshot
 
 VERBS = {"view", "operate", "administer"}
 # Doors that are no page of a role, each with the reason.
@@ -96,6 +96,8 @@ def world(db: None) -> dict[str, str]:
         "workloads": str(vm.pk),
         "containers": str(container.pk),
         "images": str(image.pk),
+        "container-images": str(HostImage.objects.create(host=host, engine_id="sha256:1", names=["redis:7"]).pk),
+        "registries": str(Registry.objects.create(address="registry.example", username="puller").pk),
         "schedules": str(Schedule.objects.create(name="nightly", verb="stop", workload=vm, cron="0 22 * * *").pk),
         "plans": str(plan.pk),
         "operations": str(operation.pk),

@@ -43,7 +43,9 @@ def pull_follow(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[dict[str, Any]]:
-    """Follows a pull to its end; the layers, as in its progress. Raises Rejected or NotFound with what the registry said, or when it fell silent.
+    """Follows a pull to its end; the layers, as in its progress.
+
+    Raises Rejected or NotFound with what the registry said, or when it fell silent.
 
     A pull that ends here also ends in the engine: it gives one up whose asker is gone, and keeps no part of a layer.
     """
@@ -78,7 +80,7 @@ class Layers:
 
     def take(self, word: dict[str, Any]) -> bool:
         """Whether the word is news: engines repeat themselves, and count down to a new try, while nothing comes."""
-        name, status = str(word.get("id") or "")[:20], str(word.get("status") or "")[:60]
+        name, status = str(word.get("id") or "")[:20], str(word.get("status") or "")[:60]  # the last words have no id
         if status.startswith(("Retrying", "Waiting")):
             return False
         self.is_new = name not in self._layers
@@ -105,9 +107,9 @@ class Layers:
         return 100.0 * sum(layer["done_bytes"] for layer in self._layers.values()) / total if total else None
 
     def to_data(self) -> dict[str, list[dict[str, Any]]]:
-        # The first words are of the image itself and stand under its tag: they have no bytes and are no layers.
-        states = ("Pull", "Download", "Extract", "Verify", "Already")
-        return {"layers": [dict(layer) for layer in self._layers.values() if layer["status"].startswith(states)]}
+        # The first words are of the image itself and stand under its tag: they are no layer's.
+        layers = [dict(layer) for layer in self._layers.values() if layer["layer"]]
+        return {"layers": [layer for layer in layers if not layer["status"].startswith("Pulling from")]}
 
 
 _END: dict[str, Any] = {}

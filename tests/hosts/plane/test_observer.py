@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hosts.drivers.base import ObservedDisk, ObservedWorkload
+from hosts.drivers.base import ObservedDisk, ObservedImage, ObservedWorkload
 from hosts.errors import Unreachable
 from hosts.plane.config import PlaneConfig, PoolPlace
 from hosts.plane.half import HalfReading, HalfState
@@ -106,3 +106,20 @@ def test_hosts_that_mark_a_pool_at_once_read_the_same_identity(tmp_path: Path) -
 
     assert len(identities) == 8 and len(set(identities)) == 1
     assert [path.name for path in tmp_path.iterdir()] == [MARKER]
+
+
+def test_images_go_with_a_message_when_they_changed_or_a_minute_has_passed(config: PlaneConfig) -> None:
+    now = [1700.0]
+    state = StateFile(Path(config.state_dir) / "state.sqlite3", durable=False)
+    watching = Observer(config, state, list, lambda: now[0])
+
+    def engine(*names: str) -> HalfState:
+        return HalfState(True, "", HalfReading(images=(ObservedImage("sha256:1", names, 5, ("web",)),)))
+
+    told = [watching.observe(NOTHING, engine("a:1")), watching.observe(NOTHING, engine("a:1"))]
+    told += [watching.observe(NOTHING, engine("a:1", "a:2")), watching.observe(NOTHING, AWAY)]
+    now[0] += 60
+    told.append(watching.observe(NOTHING, engine("a:1", "a:2")))
+
+    assert ["images" in one for one in told] == [True, False, True, False, True]
+    assert told[0]["images"][0]["used_by"] == ("web",)
