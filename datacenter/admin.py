@@ -16,6 +16,8 @@ from datacenter.models import (
     PlanAction,
     Policy,
     Question,
+    RecoveredWorkload,
+    Recovery,
     Silence,
     Tariff,
 )
@@ -92,6 +94,20 @@ class AlertNoticeAdmin(ReadOnlyAdmin):
     list_display = ("alert", "channel", "event", "state", "attempts", "created_at", "sent_at")
     list_filter = ("state", "event", "channel")
     list_select_related = ("alert", "channel")
+
+
+@admin.register(Recovery)
+class RecoveryAdmin(ReadOnlyAdmin):
+    list_display = ("host", "state", "lost_since", "fenced_at", "finished_at")
+    list_filter = ("state",)
+    list_select_related = ("host",)
+
+
+@admin.register(RecoveredWorkload)
+class RecoveredWorkloadAdmin(ReadOnlyAdmin):
+    list_display = ("name", "recovery", "state", "target")
+    list_filter = ("state",)
+    list_select_related = ("recovery__host", "target")
 
 
 @admin.register(DemandProfile)

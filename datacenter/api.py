@@ -21,6 +21,7 @@ from datacenter.http_errors import status_of
 from datacenter.models import Plan
 from datacenter.questions_api import router as questions
 from datacenter.questions_api import site_found
+from datacenter.recoveries_api import router as recoveries
 from datacenter.schemas import PlanDetailOut, PlanIn, PlanOut, SiteOut
 from datacenter.services import plans as services
 from datacenter.services.savings import site_saving
@@ -117,6 +118,7 @@ api.add_router("/sites", sites)
 api.add_router("/plans", plans)
 api.add_router("/history", histories)
 api.add_router("/questions", questions)
+api.add_router("/recoveries", recoveries)
 api.add_router("/alerts", alerts)
 api.add_router("/alert-rules", alert_rules)
 api.add_router("/silences", silences)

@@ -38,6 +38,7 @@ _ITEMS = (
     ("Plans", "plans", "plan", ("/plans/",), "view"),
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),
+    ("Recoveries", "recoveries", "power", ("/recoveries/",), "view"),
     ("Alerts", "alerts", "bell", ("/alerts/", "/alert-rules/", "/silences/", "/channels/"), "view"),
     ("Images", "images", "image", ("/images/", "/container-images/", "/registries/"), "view"),
     ("API tokens", "tokens", "key", ("/tokens/",), "administer"),

@@ -92,6 +92,8 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "spare_hosts": "Empty hosts to leave on",
             "survive_failures": "Hosts that may be lost at once",
             "survive_rack": "Any one rack may be lost",
+            "recover_lost_hosts": "Recover lost hosts",
+            "lost_after_s": "Lost when silent for, seconds",
             "max_moves": "Moves at most",
             "max_moved_gib": "GiB moved at most",
             "max_minutes": "Minutes at most",
@@ -107,6 +109,7 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "objective": "Money is the site's tariff per kWh with its PUE.",
             "spare_hosts": "A warm reserve for sudden work.",
             "survive_failures": "After the loss of any so many hosts, all their work must find a place on the others.",
+            "recover_lost_hosts": "Its power is cut by its BMC first; only then its VMs are started elsewhere.",
             "max_moves": "Empty: no limit.",
             "max_moved_gib": "Memory and copied disks. Empty: no limit.",
             "max_minutes": "As predicted, from the first move to the end of the last. Empty: no limit.",
@@ -119,7 +122,7 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "demand_by overload_risk_percent history_hours cpu_overcommit "
             "cpu_headroom_percent memory_headroom_percent disk_headroom_percent",
         ),
-        ("What must survive", "survive_failures survive_rack spare_hosts"),
+        ("What must survive", "survive_failures survive_rack spare_hosts recover_lost_hosts lost_after_s"),
         (
             "What a plan looks for, and what it may cost",
             "objective max_moves max_moved_gib max_minutes break_even_hours",

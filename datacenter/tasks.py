@@ -28,6 +28,7 @@ from datacenter.services.notices import channel_send, channels_due
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.profiling import profiles_refresh
 from datacenter.services.questions import ring_planner
+from datacenter.services.recovering import recoveries_sweep
 from datacenter.snapshot import policy_of
 from hosts.errors import DriverError
 from hosts.models import Site
@@ -94,6 +95,12 @@ def sweep() -> None:
         current_app.send_task("datacenter.plan.make", args=[str(plan_id)], queue="plan", expires=15)
     for question_id in questions_unanswered():
         ring_planner(str(question_id))
+
+
+@shared_task(name="datacenter.recoveries_sweep")
+def sweep_recoveries() -> None:
+    """Finds lost hosts and goes on with their recoveries. Two at once do no harm."""
+    recoveries_sweep()
 
 
 @shared_task(name="datacenter.inventory_write")

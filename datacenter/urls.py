@@ -7,7 +7,18 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from datacenter.api import api_urls
-from datacenter.views import alert_rules, alerts, history, metrics, overview, plans, policies, questions, tokens
+from datacenter.views import (
+    alert_rules,
+    alerts,
+    history,
+    metrics,
+    overview,
+    plans,
+    policies,
+    questions,
+    recoveries,
+    tokens,
+)
 from datacenter.views.login import LoginView, PasswordView
 
 urlpatterns = [
@@ -28,6 +39,9 @@ urlpatterns = [
     path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),
     path("questions/<uuid:uuid>/", questions.question_page, name="question"),
     path("hosts/<uuid:uuid>/drain/", plans.host_drain, name="host-drain"),
+    path("recoveries/", recoveries.recovery_list, name="recoveries"),
+    path("recoveries/<uuid:uuid>/begin/", recoveries.recovery_begin, name="recovery-begin"),
+    path("recoveries/<uuid:uuid>/declare-dead/", recoveries.recovery_declare_dead, name="recovery-declare-dead"),
     path("alerts/", alerts.alert_list, name="alerts"),
     path("alerts/count/", alerts.alert_count, name="alert-count"),
     path("alerts/<uuid:uuid>/", alerts.alert_page, name="alert"),

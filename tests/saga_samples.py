@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -14,6 +15,7 @@ from django.utils import timezone
 from hosts import services as host_services
 from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile, FakeSnapshot
 from hosts.models import Bmc, BmcProposal, Host, Operation, Pool
+from hosts.operations.start import operation_start
 from hosts.units import GIB
 from tests.factories import (
     SHARED_POOL,
@@ -30,6 +32,7 @@ from workloads import services
 from workloads.drivers.base import RegistryLogin
 from workloads.first_boot import FirstBoot
 from workloads.models import HostImage, Image, Snapshot, VirtualMachine, VmSeed, Workload
+from workloads.sagas.restart_elsewhere import vm_spec
 
 IMAGES = "/var/lib/libvirt/images/"
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1mHq3l0m8Yf3v0T0g8H5b8v7R6c2Q1q9J0s3n4k5Zx ann@here"
@@ -405,6 +408,71 @@ def _maintenance(*, on: bool) -> Callable[[], Sample]:
     return sample
 
 
+LONG_AGO = timezone.now() - timedelta(minutes=5)
+
+
+def _fence() -> Sample:
+    place = place_make()
+    Host.objects.filter(pk=place.beta.pk).update(last_seen_at=LONG_AGO)
+    operation = operation_start(
+        "host_fence",
+        user=place.user,
+        subject=("host", str(place.beta.pk), "beta"),
+        parameters={"host": str(place.beta.pk), "lost_since": LONG_AGO.isoformat()},
+        host=place.beta,
+    )
+
+    def is_done() -> bool:
+        host = Host.objects.get(pk=place.beta.pk)
+        return not place.world.hosts["beta"].powered and host.power == "off" and host.is_cordoned
+
+    return Sample(place.harness, operation, is_done, ("powered",))
+
+
+def _restart_elsewhere() -> Sample:
+    place = place_make()
+    vm = VirtualMachine.objects.get(pk=vm_in(place, shared=True).pk)
+    place.world.power_set("alpha", False)
+    Host.objects.filter(pk=place.alpha.pk).update(last_seen_at=LONG_AGO, power="off")
+    operation = operation_start(
+        "restart_elsewhere",
+        user=place.user,
+        subject=("vm", str(vm.pk), vm.name),
+        parameters={
+            "workload": str(vm.pk),
+            "source": str(place.alpha.pk),
+            "target": str(place.beta.pk),
+            "lost_since": LONG_AGO.isoformat(),
+            "spec": vm_spec(vm),
+        },
+        host=place.alpha,
+        target_host=place.beta,
+    )
+
+    def is_done() -> bool:
+        running = [name for name, state in place.world.places(str(vm.pk)).items() if state == "running"]
+        return running == ["beta"] and Workload.objects.get(pk=vm.pk).host_id == place.beta.pk
+
+    return Sample(place.harness, operation, is_done)
+
+
+def _remove_stale() -> Sample:
+    place = place_make()
+    vm = vm_in(place, shared=True, state="stopped")
+    Workload.objects.filter(pk=vm.pk).update(host=place.beta)
+    path = f"{SHARED_POOL}/{vm.pk}.qcow2"
+    other = FakeDomain("00000000-0000-4000-8000-000000000001", "owner", 1, 256, [FakeDisk("vda", path, "qcow2", GIB)])
+    place.world.hosts["beta"].domains[other.uuid] = other  # stands for the copy that counts: the disk is in use
+    operation = operation_start(
+        "remove_stale",
+        user=place.user,
+        subject=("vm", str(vm.pk), vm.name),
+        parameters={"workload": str(vm.pk), "source": str(place.alpha.pk)},
+        host=place.alpha,
+    )
+    return Sample(place.harness, operation, lambda: place.world.places(str(vm.pk)) == {})
+
+
 SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "create_vm": [_create_vm, _create_vm_with_seed],
     "wipe_seed": [_wipe_seed],
@@ -441,6 +509,9 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "relocate_container": [_relocate(image_in_registry=True), _relocate(image_in_registry=False)],
     "enrol_host": [_enrol],
     "host_bmc_edit": [_edit_bmc],
+    "host_fence": [_fence],
+    "restart_elsewhere": [_restart_elsewhere],
+    "remove_stale": [_remove_stale],
     "host_power_off": [_power_off],
     "host_power_on": [_power_on],
     "host_maintenance_on": [_maintenance(on=True)],

@@ -12,7 +12,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from datacenter.models import Silence
+from datacenter.models import Recovery, Silence
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.credentials import password_encrypt
 from hosts.models import AuditRecord, Host, Operation
@@ -187,6 +187,15 @@ def on_channel(verb: str, body: Any = None) -> Change:
     return lambda: (f"/api/channels/{a_channel().pk}{verb}", body)
 
 
+def on_recovery(verb: str, state: str, body: Any = None) -> Change:
+    def change() -> tuple[str, Any]:
+        host = host_make("lost-1", last_seen_at=timezone.now() - timedelta(minutes=5))
+        row = Recovery.objects.create(host=host, lost_since=host.last_seen_at, state=state)
+        return f"/api/recoveries/{row.pk}{verb}", body
+
+    return change
+
+
 def end_of_silence() -> tuple[str, Any]:
     silence = Silence.objects.create(reason="x", by_name="ops", until=timezone.now() + timedelta(hours=1))
     return f"/api/silences/{silence.pk}/end", None
@@ -253,6 +262,8 @@ CHANGES: dict[str, Change] = {
     "POST /api/questions/retire": ask_of_site("retire"),
     "POST /api/questions/sizes": ask_of_site("sizes"),
     "POST /api/questions/what-if": ask_what_if,
+    f"POST /api/recoveries/{UUID}/begin": on_recovery("/begin", "asked"),
+    f"POST /api/recoveries/{UUID}/declare-dead": on_recovery("/declare-dead", "stopped", {"name": "lost-1"}),
     f"POST /api/alerts/{UUID}/acknowledge": on_alert("/acknowledge"),
     f"POST /api/alerts/{UUID}/silence": on_alert("/silence", {"hours": 8, "reason": "new disk"}),
     "POST /api/alert-rules": lambda: ("/api/alert-rules", NEW_RULE),

@@ -4,6 +4,7 @@ from datacenter.models.plan import Plan, PlanAction
 from datacenter.models.policy import Policy, Tariff
 from datacenter.models.profile import DemandProfile
 from datacenter.models.question import Question
+from datacenter.models.recovery import RecoveredWorkload, Recovery
 from datacenter.models.token import ApiToken
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "PlanAction",
     "Policy",
     "Question",
+    "RecoveredWorkload",
+    "Recovery",
     "Silence",
     "Tariff",
 ]

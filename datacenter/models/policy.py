@@ -26,6 +26,11 @@ class Policy(models.Model):
         P95 = "p95", "p95 of what they used"
         PROFILES = "profiles", "what they use in each hour of the week"
 
+    class RecoverLost(models.TextChoices):
+        OFF = "off", "never"
+        ASK = "ask", "when a person says so"
+        AUTOMATIC = "automatic", "by itself"
+
     site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="policy")
     demand_by = models.CharField(max_length=10, choices=DemandBy.choices, default=DemandBy.P95)
     overload_risk_percent = models.FloatField(default=1, validators=[MinValueValidator(0), MaxValueValidator(50)])
@@ -43,6 +48,8 @@ class Policy(models.Model):
     max_moved_gib = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.1)])
     max_minutes = models.FloatField(null=True, blank=True, validators=[MinValueValidator(1)])
     break_even_hours = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.1)])
+    recover_lost_hosts = models.CharField(max_length=9, choices=RecoverLost.choices, default=RecoverLost.ASK)
+    lost_after_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(15), MaxValueValidator(3600)])
     history_hours = models.PositiveIntegerField(default=168, validators=[MinValueValidator(1)])
 
     class Meta:

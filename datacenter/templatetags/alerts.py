@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 
 from datacenter.alerts.lists import alerts_about, firing_counts
+from datacenter.models import Recovery
 from hosts.models import Host
 from workloads.models import Workload
 
@@ -27,3 +28,9 @@ def alerts_line() -> dict[str, Any]:
     counts = firing_counts()
     said = ", ".join(f"{count} {word}" for word, count in counts.items())
     return {"said": said, "count": sum(counts.values()), "is_critical": "critical" in counts}
+
+
+@register.inclusion_tag("datacenter/_recovery_line.html")
+def recovery_of(host: Host) -> dict[str, Any]:
+    """The newest loss of a host, if it was ever lost."""
+    return {"recovery": Recovery.objects.filter(host=host).first()}

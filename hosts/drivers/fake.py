@@ -313,8 +313,9 @@ class FakeDataCenter:
                 wrong.append(f"{uuid} runs on {' and '.join(running)}")
             elif len(active) > 1:
                 wrong.append(f"{uuid} is active on {' and '.join(active)}")
-            if len(places) > 1:
-                wrong.append(f"{uuid} is defined on {' and '.join(places)}")
+            defined = [name for name in places if self.hosts[name].powered]  # who is off is tidied up on its return
+            if len(defined) > 1:
+                wrong.append(f"{uuid} is defined on {' and '.join(defined)}")
         wrong += [f"the file {path} of {owner} belongs to nobody" for owner, path in self._files_without_owner()]
         wrong += self._disks_without_file()
         return wrong
