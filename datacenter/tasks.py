@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import current_app, shared_task
 from django.conf import settings
+from django.db.models import Q
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -19,7 +20,7 @@ from datacenter.metrics.demand import Demand
 from datacenter.metrics.history import store_at
 from datacenter.metrics.inventory import inventory_samples
 from datacenter.metrics.store import MetricsStore
-from datacenter.models import Plan, PlanAction, Question
+from datacenter.models import Plan, PlanAction, Question, Recovery
 from datacenter.services.alerting import alerts_evaluate, alerts_forget
 from datacenter.services.answering import question_answer, questions_unanswered
 from datacenter.services.execution import plan_advance, plans_sweep
@@ -144,7 +145,10 @@ def remember_pools() -> None:
 
 @receiver(operation_finished)
 def on_operation_finished(sender: Any, operation_id: Any, **_: Any) -> None:
-    """Goes on with the plan that the operation belongs to, if any."""
+    """Goes on with the plan or the recovery that the operation belongs to, if any."""
+    is_of_recovery = Q(fence=operation_id) | Q(workloads__operation=operation_id)
+    if Recovery.objects.filter(is_of_recovery, finished_at=None).exists():
+        current_app.send_task("datacenter.recoveries_sweep", queue="control", expires=5)
     action = PlanAction.objects.filter(operation_id=operation_id).first()
     if action is not None:
         current_app.send_task("datacenter.plan_advance", args=[str(action.plan_id)], queue="control")

@@ -71,6 +71,8 @@ def recovery_declare_dead(user: User, recovery: Recovery, *, typed: str) -> None
         sentence=f"{name} declared {recovery.host.name} dead.",
     )
     if changed:
+        # whoever is dead should not be on, so it is not lost a second time
+        Host.objects.filter(pk=recovery.host_id).update(is_cordoned=True, desired_power=Host.Power.OFF)
         _rows_make(recovery)
         audit_write(user, "recovery_declare_dead", "host", recovery.host.pk, recovery.host.name, was=recovery.sentence)
         publish_change("host", recovery.host.pk, "declared dead")

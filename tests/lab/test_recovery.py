@@ -53,7 +53,8 @@ def recovery_of(person: ApiPerson, host: str) -> dict[str, Any]:
 
 def running_on(stack: Stack, person: ApiPerson) -> list[str]:
     """The lab hosts whose own libvirt has the VM running."""
-    names = [row["name"] for row in person.lab_hosts_on()]
+    off = {row["name"] for row in person.get("/hosts") if row["power"] == "off"}
+    names = [row["name"] for row in stack.lab["hosts"] if row["name"] not in off]
     return [name for name in names if "lost-vm" in stack.inside(name, "virsh", "list", "--name")]
 
 
@@ -83,9 +84,8 @@ def test_a_host_that_cannot_be_fenced_keeps_its_vm_to_itself(
     stack: Stack, person: ApiPerson, victim: tuple[str, dict[str, Any]], automatic: None
 ):
     name, vm = victim
-    url = stack.rows(f"select url from hosts_bmc b join hosts_host h on h.uuid = b.host_id where h.name = '{name}'")[0][
-        0
-    ]
+    query = "select b.url from hosts_bmc b join hosts_host h on h.uuid = b.host_id where h.name = '%s'"
+    url = stack.rows(query % name)[0][0]
     change = HERE + f"Bmc.objects.filter(host__name='{name}').update(url='%s')"
     stack.manage("shell", "-c", change % "http://127.0.0.1:9")
     try:

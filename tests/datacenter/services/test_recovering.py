@@ -30,7 +30,7 @@ def a_place(mode: str = "automatic", *, silent_s: float = 90) -> tuple[Place, Vi
     place = place_make()
     Policy.objects.create(site=place.alpha.rack.site, recover_lost_hosts=mode)
     vm = VirtualMachine.objects.get(pk=vm_in(place, shared=True).pk)
-    pool = Pool.objects.get()
+    pool = Pool.objects.filter(name="shared").get()
     vm.disks[0] |= {"shared_pool_id": pool.pool_id, "pool": pool.name}
     vm.nics = [{"bridge": "stw0", "mac": "52:54:00:00:00:01"}]
     vm.desired = "running"
@@ -70,7 +70,7 @@ def test_a_host_that_is_silent_for_long_is_fenced_and_its_vm_runs_elsewhere_once
 
 
 def test_a_host_that_is_not_silent_for_long_enough_is_not_lost():
-    place, _ = a_place(silent_s=40)
+    a_place(silent_s=40)
 
     recoveries_sweep()
 
@@ -222,7 +222,7 @@ def test_a_vm_without_a_place_waits_and_says_why():
 
 
 def test_a_shared_folder_of_another_path_is_not_the_same_pool():
-    place, vm = a_place()
+    place, _ = a_place()
     place.beta.pool_mounts.update(path="/mnt/elsewhere")
 
     assert "lies on alpha alone" in rounds(place).workloads.get().sentence
