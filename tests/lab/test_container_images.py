@@ -6,6 +6,7 @@ import base64
 import crypt
 import gzip
 import hashlib
+import http.server
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import tarfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -115,6 +117,77 @@ def call(method: str, url: str, content: bytes = b"", media_type: str = "") -> A
     return urllib.request.urlopen(request, timeout=30)
 
 
+class Moody(http.server.ThreadingHTTPServer):
+    """A registry without a login that sends half of a layer and no more; of a tag "busy" it says 429."""
+
+    daemon_threads = True
+    layer = os.urandom(4 << 20)
+    stated = json.dumps({"rootfs": {"type": "layers", "diff_ids": [f"sha256:{'0' * 64}"]}, "os": "linux"}).encode()
+
+    def __init__(self, address: str) -> None:
+        super().__init__((address, 0), MoodyAnswer)
+        self.asked: list[str] = []
+        self.has_half = threading.Event()
+        self.is_over = threading.Event()
+
+    def manifest(self) -> bytes:
+        kind = "application/vnd.docker."
+        layer = described(f"{kind}image.rootfs.diff.tar.gzip", self.layer)
+        config = described(f"{kind}container.image.v1+json", self.stated)
+        made = {"schemaVersion": 2, "mediaType": f"{kind}distribution.manifest.v2+json"}
+        return json.dumps(made | {"config": config, "layers": [layer]}).encode()
+
+
+class MoodyAnswer(http.server.BaseHTTPRequestHandler):
+    server: Moody
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path.endswith("/manifests/busy"):
+            self._answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"later"}]}')
+        elif "/manifests/" in self.path:
+            self._answer(200, self.server.manifest(), "application/vnd.docker.distribution.manifest.v2+json")
+        elif self.path.endswith(digest_of(self.server.stated)):
+            self._answer(200, self.server.stated)
+        elif "/blobs/" in self.path:
+            self._half()
+        else:
+            self._answer(200, b"{}")
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self, status: int, content: bytes, media_type: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Docker-Content-Digest", digest_of(content))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else content)
+
+    def _half(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.layer)))
+        self.end_headers()
+        self.wfile.write(self.server.layer[: len(self.server.layer) // 2])
+        self.server.has_half.set()
+        self.server.is_over.wait(60)
+        self.close_connection = True
+
+
+@pytest.fixture
+def moody(stack: Stack) -> Iterator[Moody]:
+    server = Moody(stack.lab["switch_address"])
+    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+    yield server
+    server.is_over.set()
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
 def hanging(stack: Stack) -> Iterator[str]:
     """The address of one that takes connections and says nothing."""
@@ -196,3 +269,28 @@ def test_a_registry_that_hangs_ends_by_its_time_or_by_cancelling(stack: Stack, p
     assert person.ended(operation["uuid"])["state"] == "cancelled"
     assert time.monotonic() - began < 10
     assert hanging not in stack.inside(HOST, "docker", "images")
+
+
+def test_a_pull_that_hangs_within_a_layer_leaves_nothing_and_too_many_requests_are_not_made_more(
+    stack: Stack, person: ApiPerson, moody: Moody
+):
+    address = f"{moody.server_address[0]}:{moody.server_address[1]}"
+
+    def parts() -> str:
+        return stack.inside(HOST, "sh", "-c", "ls /var/lib/docker/tmp | grep GetImageBlob || true")
+
+    wanted = {"host": person.host(HOST)["uuid"], "image": f"{address}/{NAME}:1"}
+    operation = person.call("POST", "/container-images/pull", wanted)[1]
+    assert moody.has_half.wait(15)
+    path = f"/operations/{operation['uuid']}"
+    eventually(lambda: any(layer["done_bytes"] for layer in person.get(path)["layers"]), 10)
+    assert parts() != ""
+    assert person.call("POST", f"{path}/cancel")[0] == 202
+    assert person.ended(operation["uuid"])["state"] == "cancelled"
+    eventually(lambda: parts() == "", 10)
+    assert address not in stack.inside(HOST, "docker", "images")
+
+    moody.asked.clear()
+    refused = pulled(person, HOST, f"{address}/{NAME}:busy")
+    assert refused["state"] == "failed" and "too many requests" in refused["message"], refused
+    assert len([path for path in moody.asked if path.endswith("/busy")]) <= 6, moody.asked

@@ -89,7 +89,7 @@ class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     daemon_threads = True
     words: tuple[str, ...] = ()
-    let_go: threading.Event
+    is_left: threading.Event  # whoever asked has hung up
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass
@@ -106,7 +106,8 @@ class Asked(socketserver.StreamRequestHandler):
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
                 for word in self.server.words:
                     self.wfile.write(f"{len(word) + 1:x}\r\n{word}\n\r\n".encode())
-                self.server.let_go.wait(20)
+                self.connection.settimeout(10)
+                self.server.is_left.set() if self.connection.recv(1) == b"" else None
                 return
             body = b'{"ApiVersion":"1.41","MinAPIVersion":"1.12"}'
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -115,10 +116,9 @@ class Asked(socketserver.StreamRequestHandler):
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     server = Engine(str(tmp_path / "engine.sock"), Asked)
-    server.let_go = threading.Event()
+    server.is_left = threading.Event()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
-    server.let_go.set()
     server.shutdown()
     server.server_close()
 
@@ -151,6 +151,7 @@ def test_a_pull_in_which_nothing_comes_any_more_is_given_up(engine: Engine):
 
     assert time.monotonic() - began < 4
     assert told.words == [(f"pulling {IMAGE}", 25.0)]
+    assert engine.is_left.wait(2)
 
 
 def test_a_pull_that_is_cancelled_ends_while_its_registry_is_silent(engine: Engine):
@@ -160,7 +161,7 @@ def test_a_pull_that_is_cancelled_ends_while_its_registry_is_silent(engine: Engi
     with pytest.raises(Refused, match="cancelled"):
         pull_follow(host_of(engine), IMAGE, Told(stops=True), None, 30.0)
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 4 and engine.is_left.wait(2)
 
 
 def test_an_error_among_the_words_ends_the_pull_with_its_sentence(engine: Engine):
