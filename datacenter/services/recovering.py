@@ -128,9 +128,19 @@ def _advance(recovery: Recovery, now: datetime) -> None:
         _finish(recovery, State.ENDED, f"{recovery.host.name} answers again. Nothing was done.", now)
     elif recovery.state == State.ASKED and (
         policy_of(recovery.host.rack.site).recover_lost_hosts == Policy.RecoverLost.AUTOMATIC
+        and _is_alone(recovery, now)
     ):
         with contextlib.suppress(Refused), transaction.atomic():
             _fence(recovery, now, None)
+
+
+def _is_alone(recovery: Recovery, now: datetime) -> bool:
+    """Whether most other hosts that should be on speak: when many fall silent, it is rather we who do not hear."""
+    others = Host.objects.filter(
+        lifecycle=Host.Lifecycle.ENROLLED, desired_power=Host.Power.ON, is_in_maintenance=False
+    ).exclude(pk=recovery.host_id)
+    heard = others.filter(last_seen_at__gte=now - timedelta(seconds=15)).count()
+    return heard * 2 > others.count()
 
 
 def _finish(recovery: Recovery, state: str, sentence: str, now: datetime) -> None:

@@ -254,3 +254,14 @@ def test_a_higher_priority_is_started_first():
     recoveries_sweep()
 
     assert [row.name for row in Recovery.objects.get().workloads.all()] == ["db-1", "web-1"]
+
+
+def test_when_other_hosts_are_silent_too_nothing_is_cut_without_a_person():
+    place, _ = a_place()
+    Host.objects.filter(pk=place.beta.pk).update(last_seen_at=silent_since(90), power_read_at=silent_since(600))
+
+    for _ in range(3):
+        recoveries_sweep()
+
+    assert set(Recovery.objects.values_list("state", flat=True)) == {State.ASKED}
+    assert not Operation.objects.exists()
