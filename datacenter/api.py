@@ -34,6 +34,7 @@ from workloads.console_api import router as consoles
 from workloads.container_image_api import registries
 from workloads.container_image_api import router as container_images
 from workloads.schedule_api import router as schedules
+from workloads.storage_api import router as storage
 
 sites = Router(tags=["sites"])
 plans = Router(tags=["plans"])
@@ -111,6 +112,7 @@ api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
 api.add_router("/images", images)
 api.add_router("/container-images", container_images)
+api.add_router("/storage", storage)
 api.add_router("/registries", registries)
 api.add_router("/consoles", consoles)
 api.add_router("/schedules", schedules)

@@ -40,6 +40,7 @@ _ITEMS = (
     ("Operations", "operations", "operation", ("/operations/",), "view"),
     ("Recoveries", "recoveries", "power", ("/recoveries/",), "view"),
     ("Alerts", "alerts", "bell", ("/alerts/", "/alert-rules/", "/silences/", "/channels/"), "view"),
+    ("Storage", "storage", "save", ("/storage/",), "view"),
     ("Images", "images", "image", ("/images/", "/container-images/", "/registries/"), "view"),
     ("API tokens", "tokens", "key", ("/tokens/",), "administer"),
     ("Audit log", "audit", "audit", ("/audit/",), "administer"),

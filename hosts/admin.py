@@ -17,6 +17,7 @@ from hosts.models import (
     Operation,
     Plane,
     Pool,
+    PoolFile,
     PoolMount,
     Rack,
     Site,
@@ -100,6 +101,12 @@ class PoolAdmin(ReadOnlyAdmin):
 @admin.register(PoolMount)
 class PoolMountAdmin(ReadOnlyAdmin):
     list_display = ("pool", "host", "path", "capacity_gib", "free_gib")
+
+
+@admin.register(PoolFile)
+class PoolFileAdmin(ReadOnlyAdmin):
+    list_display = ("name", "pool", "size_bytes", "used_bytes", "changed_at")
+    list_select_related = ("pool",)
 
 
 @admin.register(Operation)

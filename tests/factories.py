@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from hosts.access import ROLES
 from hosts.credentials import password_encrypt
-from hosts.models import Bmc, Host, Pool, PoolMount, Rack, Site
+from hosts.models import Bmc, Host, Pool, PoolFile, PoolMount, Rack, Site
 from workloads.models import Container, Image, VirtualMachine, Workload
 
 _numbers = itertools.count(1)
 LOCAL_POOL = "/var/lib/libvirt/images"
 SHARED_POOL = "/var/lib/stowage/shared"
+LEFT_FILE = "11111111-1111-1111-1111-111111111111-vda.qcow2.1700000000.stowage-left"
 
 
 def user_make(role: str | None = "operator", name: str | None = None) -> User:
@@ -66,6 +67,13 @@ def pool_mount_make(
 ) -> PoolMount:
     pool = pool or Pool.objects.create(pool_id=str(uuids.uuid4()), name="local")
     return PoolMount.objects.create(host=host, pool=pool, path=path, capacity_gib=capacity_gib, free_gib=capacity_gib)
+
+
+def pool_file_make(mount: PoolMount | None = None, name: str = LEFT_FILE, **values: Any) -> PoolFile:
+    """A file in the mount's pool, or in one of a new host; unless named, one that was set aside."""
+    mount = mount or host_make().pool_mounts.get()
+    given: dict[str, Any] = {"size_bytes": 2048, "used_bytes": 1024, "changed_at": timezone.now()}
+    return PoolFile.objects.create(pool=mount.pool, name=name, **(given | values))
 
 
 def image_make(name: str | None = None, **values: Any) -> Image:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from hosts import services as host_services
 from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile, FakeSnapshot
-from hosts.models import Bmc, BmcProposal, Host, Operation, Pool
+from hosts.models import Bmc, BmcProposal, Host, Operation, Pool, PoolFile
 from hosts.operations.start import operation_start
 from hosts.units import GIB
 from tests.factories import (
@@ -286,6 +286,16 @@ def _remove_image() -> Sample:
     return Sample(place.harness, operation, lambda: place.world.hosts["alpha"].images == {}, ("images",))
 
 
+def _remove_pool_file() -> Sample:
+    place = place_make()
+    name = "11111111-1111-1111-1111-111111111111-vda.qcow2.1.stowage-left"
+    files = place.world.hosts["alpha"].files_for(f"{SHARED_POOL}/{name}")
+    files[f"{SHARED_POOL}/{name}"] = FakeFile("left", 1)
+    file = PoolFile.objects.create(pool=Pool.objects.get(name="shared"), name=name, changed_at=timezone.now())
+    operation = services.pool_file_remove(place.user, file)
+    return Sample(place.harness, operation, lambda: not files and not PoolFile.objects.exists())
+
+
 def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
     ends = {
         "start": {"alpha": "running"},
@@ -488,6 +498,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "create_container": [_create_container, _create_container_behind_a_password],
     "pull_image": [_pull_image],
     "remove_image": [_remove_image],
+    "remove_pool_file": [_remove_pool_file],
     "start_workload": [
         _life(lambda place: vm_in(place, state="stopped"), "start"),
         _life(lambda place: container_in(place, state="stopped"), "start"),

@@ -20,7 +20,7 @@ from tests.actors import client_of
 from tests.datacenter.alerts.world import a_channel, a_rule, an_alert
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
-from tests.factories import container_make, host_make, image_make, rack_make, vm_make
+from tests.factories import container_make, host_make, image_make, pool_file_make, rack_make, vm_make
 from tests.test_permissions import ROUTES
 from workloads.models import Console, ConsoleLog, HostImage, Registry, Schedule, Snapshot
 from workloads.services.console_logs import log_path
@@ -133,6 +133,10 @@ def pull() -> tuple[str, Any]:
 def image_on_host() -> tuple[str, Any]:
     image = HostImage.objects.create(host=host_make(), engine_id="sha256:1", names=["redis:7"])
     return f"/api/container-images/{image.pk}", None
+
+
+def left_file() -> tuple[str, Any]:
+    return f"/api/storage/files/{pool_file_make().pk}", None
 
 
 def new_plan() -> tuple[str, Any]:
@@ -248,6 +252,7 @@ CHANGES: dict[str, Change] = {
     f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
     "POST /api/container-images/pull": pull,
     f"DELETE /api/container-images/{UUID}": image_on_host,
+    f"DELETE /api/storage/files/{UUID}": left_file,
     "POST /api/registries": lambda: ("/api/registries", NEW_REGISTRY),
     f"PUT /api/registries/{UUID}": lambda: (f"/api/registries/{a_registry().pk}", NEW_REGISTRY),
     f"DELETE /api/registries/{UUID}": lambda: (f"/api/registries/{a_registry().pk}", None),

@@ -97,6 +97,7 @@ def world(db: None) -> dict[str, str]:
         "containers": str(container.pk),
         "images": str(image.pk),
         "container-images": str(HostImage.objects.create(host=host, engine_id="sha256:1", names=["redis:7"]).pk),
+        "storage": str(factories.pool_file_make(host.pool_mounts.get()).pk),
         "registries": str(Registry.objects.create(address="registry.example", username="puller").pk),
         "schedules": str(Schedule.objects.create(name="nightly", verb="stop", workload=vm, cron="0 22 * * *").pk),
         "plans": str(plan.pk),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from workloads.views import bulk, choosing, consoles, container_images, creation, schedules, snapshots, verbs, workloads
+from workloads.views import (
+    bulk,
+    choosing,
+    consoles,
+    container_images,
+    creation,
+    schedules,
+    snapshots,
+    storage,
+    verbs,
+    workloads,
+)
 
 
 class WorkloadVerb:
@@ -66,6 +77,8 @@ urlpatterns = [
     path("registries/new/", container_images.registry_new, name="registry-new"),
     path("registries/<uuid:uuid>/", container_images.registry_edit, name="registry-edit"),
     path("registries/<uuid:uuid>/remove/", container_images.registry_remove, name="registry-remove"),
+    path("storage/", storage.storage, name="storage"),
+    path("storage/files/<uuid:uuid>/remove/", storage.pool_file_remove, name="pool-file-remove"),
     path("images/", creation.image_list, name="images"),
     path("images/new/", creation.image_new, name="image-new"),
     path("images/<uuid:uuid>/remove/", creation.image_remove, name="image-remove"),

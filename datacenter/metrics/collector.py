@@ -26,6 +26,7 @@ from datacenter.metrics.series import Place
 from datacenter.metrics.table import HOST_BY_KEY
 from hosts.inventory import SILENT_AFTER, host_lost, host_observe, is_lost, pools_observe, power_observe, reach_of
 from hosts.models import Host, Plane
+from hosts.pool_inventory import pool_files_observe
 from hosts.signing import is_signed
 from workloads.image_inventory import host_images_observe
 from workloads.inventory import host_silent, workloads_observe
@@ -34,6 +35,7 @@ from workloads.models import Workload
 log = logging.getLogger(__name__)
 
 SAMPLES, OBSERVED, POWER = "stowage.samples", "stowage.observed", "stowage.power"
+NOT_IN_EVERY_ONE = ("images", "files")  # of an observation: carried over from the one before
 MESSAGE_BYTES_MOST = 4 * 1024 * 1024
 REAPPLY_AFTER_S = 60.0  # an unchanged observation is applied again this often: memory may have gone wrong
 KNOWN_FRESH_S = 5.0
@@ -99,8 +101,8 @@ class Collector:
                 self._guarded(stream, partial(self._power_told, message))
             elif stream == OBSERVED:
                 before = last.get(message["host"], {})
-                # not every one has the images
-                last[message["host"]] = {name: before[name] for name in ("images",) if name in before} | message
+                carried = {name: before[name] for name in NOT_IN_EVERY_ONE if name in before}
+                last[message["host"]] = carried | message
         for message in last.values():
             self._guarded(OBSERVED, partial(self._observed, message))
 
@@ -169,6 +171,8 @@ class Collector:
             return  # it may be a machine that is known by another name: all it runs would seem to run twice
         if "images" in message:
             host_images_observe(host, message.pop("images"))
+        if "files" in message:
+            pool_files_observe(host, message.pop("files"))
         digest = observation_digest(message)
         known, applied_at = self._applied.get(host.name, ("", 0.0))
         if digest == known and self.clock() - applied_at < REAPPLY_AFTER_S and host.name not in self._silent:

@@ -3,7 +3,7 @@ from hosts.models.host import Host
 from hosts.models.operation import Entry, Lease, Operation
 from hosts.models.place import Rack, Site
 from hosts.models.plane import Plane
-from hosts.models.pool import Pool, PoolMount
+from hosts.models.pool import Pool, PoolFile, PoolMount
 from hosts.models.power import Bmc, BmcAddress, BmcProposal
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Operation",
     "Plane",
     "Pool",
+    "PoolFile",
     "PoolMount",
     "Rack",
     "Site",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 
 from hosts.models.host import Host
@@ -31,3 +33,21 @@ class PoolMount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.path}"
+
+
+class PoolFile(models.Model):
+    """A file in a pool, as the host that looked last told of it. Hosts that share the pool tell of the same one."""
+
+    uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="files")
+    name = models.CharField(max_length=255)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    used_bytes = models.PositiveBigIntegerField(default=0)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pool", "name"]
+        constraints = [models.UniqueConstraint(fields=["pool", "name"], name="file_once_per_pool")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -17,6 +17,7 @@ from hosts.plane.config import PlaneConfig
 from hosts.plane.gateway.where import where_read
 from hosts.plane.half import HalfState
 from hosts.plane.identity import boot_id, machine_id
+from hosts.plane.pool_files import pool_files_read
 from hosts.plane.pools import Pool, disks_place, pools_read
 from hosts.plane.state_file import StateFile
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SEQUENCE = "observation_sequence"
 IMAGES_EVERY_S = 60.0  # also when nothing changed: a message may be lost
+FILES_EVERY_S = 60.0  # their sizes change all the time; a new or missing one is told at once
 
 
 class Observer:
@@ -45,6 +47,8 @@ class Observer:
         self._last_links: list[dict[str, Any]] = []
         self._images: tuple[ObservedImage, ...] | None = None  # as sent last, and when
         self._images_at = -math.inf
+        self._file_names: set[tuple[str, str]] | None = None  # in pools, as sent last, and when
+        self._files_at = -math.inf
 
     def observe(self, hypervisor: HalfState, engine: HalfState) -> dict[str, Any]:
         """The observation with the next sequence number."""
@@ -72,7 +76,18 @@ class Observer:
         }
         if self._is_images_due(engine, at):
             observation["images"] = [image.to_data() for image in engine.reading.images or ()]
+        if (files := self._files_due(pools, at)) is not None:
+            observation["files"] = files
         return observation
+
+    def _files_due(self, pools: list[Pool], at: float) -> list[dict[str, Any]] | None:
+        """The files in the pools; None when they need not go with this message."""
+        files = pool_files_read(pools)
+        names = {(file.pool_id, file.name) for file in files}
+        if names == self._file_names and at - self._files_at < FILES_EVERY_S:
+            return None
+        self._file_names, self._files_at = names, at
+        return [file.to_data() for file in files]
 
     def _is_images_due(self, engine: HalfState, at: float) -> bool:
         """Whether the images go with this message; they are many, so only when they changed, or once a minute."""

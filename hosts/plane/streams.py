@@ -27,6 +27,7 @@ OBSERVED_KEPT = 5_000
 WAITING_BYTES = 16 * 1024 * 1024  # of samples, hours of them; then the oldest go, and are counted
 AT_ONCE = 20
 TIMEOUT_S = 3.0
+NOT_IN_EVERY_ONE = ("images", "files")  # of an observation: kept until one goes that has them
 
 
 class Feed:
@@ -76,7 +77,8 @@ class Feed:
     def observation_put(self, observation: dict[str, Any]) -> None:
         with self._lock:
             waiting = self._observation or {}
-            carried = {"images": waiting["images"]} if "images" in waiting else {}  # not every one has them
+            # not every one has them
+            carried = {name: waiting[name] for name in NOT_IN_EVERY_ONE if name in waiting}
             self._observation = carried | observation
         self._wake.set()
 

@@ -259,6 +259,9 @@ class Volumes(Protocol):
 
     def target_unprepare(self, created: Iterable[str]) -> None: ...
 
+    def remove_unowned(self, path: str) -> None:
+        """Removes a file that was set aside, or that carries a VM's uuid; Refused for any other, and while in use."""
+
     def quarantine(self, paths: Iterable[str]) -> list[str]:
         """Renames the files to `*.stowage-left`; the new paths."""
 

@@ -350,6 +350,10 @@ class FakeVolumes:
                 if path not in used:
                     self.host.files_for(path).pop(path, None)
 
+    def remove_unowned(self, path: str) -> None:
+        with self.world.call(self.host, "volume.remove_unowned"):
+            self.host.files_for(path).pop(path, None)
+
     def quarantine(self, paths: Iterable[str]) -> list[str]:
         with self.world.call(self.host, "volume.quarantine"):
             left = []

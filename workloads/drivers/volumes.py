@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -28,6 +29,7 @@ LEFT_SUFFIX = ".stowage-left"
 RESERVE_BYTES = 64 * 1024**2
 SEED_BYTES_MOST = 16 * 1024**2
 _POLL_S = 0.2
+VM_NUMBER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")  # how names of disks made here begin
 
 
 def pool_id_read(directory: str) -> str | None:
@@ -176,6 +178,15 @@ class PoolVolumes:
                 self._pool_folder(path)
                 _refuse_locked(path)
                 os.unlink(path)
+
+    def remove_unowned(self, path: str) -> None:
+        self._pool_folder(path_check(path))
+        name = os.path.basename(path)
+        if not (name.endswith(LEFT_SUFFIX) or VM_NUMBER.match(name)):
+            raise Refused("The file was not made by Stowage; it was left as it is. Remove it on its host.", path)
+        if _is_file(path):
+            _refuse_locked(path)
+            os.unlink(path)
 
     def quarantine(self, paths: Iterable[str]) -> list[str]:
         left = []

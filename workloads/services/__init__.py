@@ -37,6 +37,7 @@ from workloads.services.schedules import (
 )
 from workloads.services.sizes import disk_grow, workload_resize
 from workloads.services.snapshots import snapshot_delete, snapshot_revert, snapshot_take, why_no_snapshot
+from workloads.services.storage import pool_file_remove
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "image_remove",
     "image_upload",
     "moved_meanwhile",
+    "pool_file_remove",
     "refuse_without_room",
     "registry_add",
     "registry_edit",

@@ -33,6 +33,7 @@ effects_load(
         "workloads.effects.vm",
         "workloads.effects.migrate",
         "workloads.effects.container",
+        "workloads.effects.pool_file",
     ]
 )
 Mode = Literal["before", "after", "refused", "reply lost", "silent"]

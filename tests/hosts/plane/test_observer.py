@@ -55,6 +55,7 @@ def test_an_observation_has_the_contracts_fields(config: PlaneConfig) -> None:
         "links",
         "pools",
         "consoles",
+        "files",
     }
     assert observation["engine"] == {"ok": False, "sentence": "The container engine cannot be reached."}
     assert observation["links"] == [LINK]
@@ -123,3 +124,23 @@ def test_images_go_with_a_message_when_they_changed_or_a_minute_has_passed(confi
 
     assert ["images" in one for one in told] == [True, False, True, False, True]
     assert told[0]["images"][0]["used_by"] == ("web",)
+
+
+def test_the_files_of_pools_go_with_a_message_when_one_came_or_went_or_a_minute_has_passed(config: PlaneConfig) -> None:
+    now = [1000.0]
+    state = StateFile(Path(config.state_dir) / "state.sqlite3", durable=False)
+    watching = Observer(config, state, list, lambda: now[0])
+    folder = Path(config.pools[0].path)
+
+    def told() -> bool:
+        return "files" in watching.observe(NOTHING, NOTHING)
+
+    assert [told(), told()] == [True, False]
+    (folder / "new.qcow2").write_bytes(b"1")
+    assert [told(), told()] == [True, False]
+    (folder / "new.qcow2").write_bytes(b"12")  # grown only
+    assert not told()
+    now[0] += 61
+    assert told()
+    (folder / "new.qcow2").unlink()
+    assert told()
