@@ -43,7 +43,9 @@ def _bmc_password(hint: str) -> forms.CharField:
 class BmcForm(StyledForm):
     """A host's controller; the stored password is never among the values."""
 
-    bmc_url = forms.CharField(label="BMC address", max_length=300, help_text="Redfish, for example https://10.0.0.7.")
+    bmc_url = forms.CharField(
+        label="BMC address", max_length=300, help_text="https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI."
+    )
     bmc_system = forms.CharField(
         label="BMC system", max_length=100, required=False, help_text="Only when the BMC serves several systems."
     )
@@ -89,7 +91,7 @@ class EnrolForm(BmcForm):
         label="BMC address",
         max_length=300,
         required=False,
-        help_text="Redfish, for example https://10.0.0.7. Leave empty if there is none.",
+        help_text="https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI. Leave empty if there is none.",
     )
     bmc_password = _bmc_password("Kept encrypted and never shown again.")
 

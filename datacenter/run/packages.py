@@ -40,7 +40,7 @@ LAB_PACKAGES = (
     "xz-utils",
     "e2fsprogs",
 )
-TEST_PACKAGES = ("chromium", "nginx-light", "caddy", "websockify", "docker-registry")
+TEST_PACKAGES = ("chromium", "nginx-light", "caddy", "websockify", "docker-registry", "ipmitool", "openipmi")
 # Only for the guests of `make test-v2` and `make test-guest`.
 GUEST_PACKAGES = ("mmdebstrap", "e2fsprogs", "fdisk", "mtools", "syslinux", "syslinux-common", "openssh-client")
 # Commands that a machine may have from elsewhere: the package counts as there when the command is.

@@ -14,6 +14,7 @@ import sushy.auth
 import sushy.connector
 import sushy.exceptions
 
+from hosts.bmc_address import bmc_address
 from hosts.drivers.base import Power, PowerReading, SensorReading
 from hosts.drivers.redfish_sensors import sensors_read
 from hosts.errors import DriverError, Invalid, NotFound, Refused, Rejected, StowageError, TimedOut, Unreachable
@@ -41,9 +42,9 @@ class RedfishBmc:
     """
 
     def __init__(self, url: str, system: str, username: str, password: str, *, verify: bool | str = True) -> None:
+        if bmc_address(url).scheme == "ipmi":
+            raise Invalid("This is no address of a Redfish service.", field="bmc_url")
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise Invalid("The BMC's address must look like https://10.0.0.5. Correct it.", field="bmc_url")
         self._url = f"{parts.scheme}://{parts.netloc}"
         self._system = system
         self._username = username

@@ -11,7 +11,7 @@ from hosts.models.operation import Operation
 class BmcAddress(models.Model):
     """Where a controller is and who we are to it; the password is kept encrypted and never shown again."""
 
-    url = models.URLField(max_length=300)
+    url = models.CharField(max_length=300)  # https://... for Redfish, ipmi://... for IPMI
     system = models.CharField(max_length=100, blank=True)
     username = models.CharField(max_length=100, blank=True)
     password_encrypted = models.BinaryField(default=bytes, editable=False)

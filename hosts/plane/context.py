@@ -193,6 +193,11 @@ def _netlink_make(config: PlaneConfig) -> Any:
 
 
 def _bmc_make(url: str, system: str, username: str, password: str) -> Bmc:
+    """Each protocol's library is loaded by whom it is used."""
+    if url.startswith("ipmi:"):
+        from hosts.drivers.ipmi import IpmiBmc
+
+        return IpmiBmc(url, username, password)
     from hosts.drivers.redfish import RedfishBmc
 
     return RedfishBmc(url, system, username, password)

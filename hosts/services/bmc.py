@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
+from hosts.bmc_address import bmc_address
 from hosts.credentials import password_encrypt
 from hosts.errors import Invalid
 from hosts.models import Bmc, BmcProposal, Host, Operation
@@ -53,8 +53,7 @@ def _propose(fields: dict[str, Any], operation: Operation) -> None:
 def _checked(host: Host, *, url: str, system: str, username: str, password: str) -> dict[str, Any]:
     """The fields of the row; raises Invalid for a URL that is none, a BMC of another host, a password left out."""
     url = url.strip().rstrip("/")
-    if not _is_plain_url(url):
-        raise Invalid("The BMC's address is a URL such as https://10.0.0.7. Correct it.", field="bmc_url")
+    bmc_address(url)
     if other := Bmc.objects.filter(url=url, system=system).exclude(host=host).select_related("host").first():
         raise Invalid(
             f"This is the BMC of {other.host.name}: it would be switched instead. Give the address of this host's own,"
@@ -64,16 +63,6 @@ def _checked(host: Host, *, url: str, system: str, username: str, password: str)
     known = Bmc.objects.filter(host=host).first()
     encrypted = password_encrypt(password) if password else _kept_password(known, url, username)
     return {"url": url, "system": system, "username": username, "password_encrypted": encrypted}
-
-
-def _is_plain_url(url: str) -> bool:
-    """Whether it names a machine over HTTP, and nothing else: no user, no query."""
-    try:
-        parts = urlsplit(url)
-        has_machine = bool(parts.hostname) and parts.port != 0 and not any(c.isspace() for c in url)
-    except ValueError:  # brackets that are not closed, a port above 65,535
-        return False
-    return has_machine and parts.scheme in ("http", "https") and not (parts.username or parts.query or parts.fragment)
 
 
 def _kept_password(known: Bmc | None, url: str, username: str) -> bytes:
