@@ -10,6 +10,8 @@ from datacenter.models import (
     AlertNotice,
     AlertRule,
     ApiToken,
+    Autopilot,
+    AutopilotDecision,
     DemandProfile,
     NotificationChannel,
     Plan,
@@ -94,6 +96,18 @@ class AlertNoticeAdmin(ReadOnlyAdmin):
     list_display = ("alert", "channel", "event", "state", "attempts", "created_at", "sent_at")
     list_filter = ("state", "event", "channel")
     list_select_related = ("alert", "channel")
+
+
+@admin.register(Autopilot)
+class AutopilotAdmin(ReadOnlyAdmin):
+    list_display = ("site", "packing", "relief", "time_zone")
+
+
+@admin.register(AutopilotDecision)
+class AutopilotDecisionAdmin(ReadOnlyAdmin):
+    list_display = ("site", "goal", "outcome", "sentence", "first_at", "last_at")
+    list_filter = ("outcome",)
+    list_select_related = ("site",)
 
 
 @admin.register(Recovery)

@@ -16,6 +16,7 @@ from ninja.errors import AuthenticationError, ValidationError
 from datacenter import queries
 from datacenter.alerts_api import alerts, notice_channels, silences
 from datacenter.alerts_api import rules as alert_rules
+from datacenter.autopilot_api import router as autopilot
 from datacenter.history_api import router as histories
 from datacenter.http_errors import status_of
 from datacenter.models import Plan
@@ -118,6 +119,7 @@ api.add_router("/consoles", consoles)
 api.add_router("/schedules", schedules)
 api.add_router("/sites", sites)
 api.add_router("/plans", plans)
+api.add_router("/autopilot", autopilot)
 api.add_router("/history", histories)
 api.add_router("/questions", questions)
 api.add_router("/recoveries", recoveries)

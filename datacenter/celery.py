@@ -47,6 +47,7 @@ app.conf.update(
         "send notices": {"task": "datacenter.alerts.send_due", "schedule": 5.0, "options": {"expires": 5}},
         "forget alerts": {"task": "datacenter.alerts.forget", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
         "remember pools": {"task": "datacenter.alerts.pools", "schedule": 300.0, "options": {"expires": 300}},
+        "autopilot": {"task": "datacenter.plan.autopilot", "schedule": 15.0, "options": {"expires": 15}},
         "sweep recoveries": {"task": "datacenter.recoveries_sweep", "schedule": 5.0, "options": {"expires": 5}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
         # seven minutes past: the hour's last five-minute aggregates are made by then

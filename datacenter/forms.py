@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from datacenter.models import Policy
+from datacenter.models import Autopilot, Policy
 from datacenter.services.questions import MANY
 from hosts.forms import StyledForm
 from hosts.models import Host, Site
@@ -135,6 +135,44 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
         named = [(title, names.split()) for title, names in self.GROUPS]
         rest = [name for name in self.fields if not any(name in names for _, names in named)]
         return [(title, [self[name] for name in names]) for title, names in [*named, ("Other", rest)] if names]
+
+
+class AutopilotForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
+    """What the autopilot may do at a site."""
+
+    class Meta:
+        model = Autopilot
+        exclude = ("site", "looked_at", "packed_at", "overloaded_since")
+        labels = {
+            "packing": "Free hosts",
+            "relief": "Relieve hosts",
+            "windows": "Hours",
+            "cool_down_minutes": "Minutes between plans",
+            "moves_per_hour": "Moves in an hour at most",
+            "pays_back_hours": "Must pay back within, hours",
+            "overloaded_for_s": "Overloaded for, seconds",
+        }
+        help_texts = {
+            "packing": "Recommend makes a plan and waits; asking for approval raises an alert too.",
+            "relief": "A host with more to do than the policy allows is spread, and one woken where that is needed.",
+            "windows": "One a line: dense daily 22:00-05:00 frees hosts, spread daily 05:00-06:00 wakes and evens out,"
+            " frozen Mon-Fri 08:00-09:00 moves nothing. Empty: hosts are freed at any hour.",
+            "time_zone": "For example Europe/Berlin.",
+            "cool_down_minutes": "After any plan, before hosts are freed again. Relief does not wait.",
+            "pays_back_hours": "The energy of the moves and of waking the hosts again, against the watts saved.",
+            "overloaded_for_s": "Before it acts: a short peak passes by itself.",
+        }
+        widgets = {"windows": forms.Textarea(attrs={"rows": 4})}
+
+    GROUPS = (
+        ("What it may do by itself", "packing relief overloaded_for_s"),
+        ("When", "windows time_zone"),
+        ("How much", "moves_per_hour cool_down_minutes pays_back_hours"),
+    )
+
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields under their headings."""
+        return [(title, [self[name] for name in names.split()]) for title, names in self.GROUPS]
 
 
 class TokenForm(StyledForm):

@@ -16,13 +16,14 @@ from django.utils import timezone
 
 from datacenter.alerts.forecast import pool_samples
 from datacenter.demanding import demand_for
-from datacenter.metrics.demand import Demand
+from datacenter.metrics.demand import Demand, demand_lately
 from datacenter.metrics.history import store_at
 from datacenter.metrics.inventory import inventory_samples
 from datacenter.metrics.store import MetricsStore
 from datacenter.models import Plan, PlanAction, Question, Recovery
 from datacenter.services.alerting import alerts_evaluate, alerts_forget
 from datacenter.services.answering import question_answer, questions_unanswered
+from datacenter.services.autopilot_looks import autopilots_look
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
 from datacenter.services.notices import channel_send, channels_due
@@ -39,6 +40,7 @@ from hosts.operations.signals import operation_finished
 log = logging.getLogger(__name__)
 
 PROFILE_TIMEOUT_S = 60.0
+LATELY_MINUTES = 5  # of load that the autopilot relieves a host by
 
 
 @shared_task(name="datacenter.plan.make")
@@ -96,6 +98,17 @@ def sweep() -> None:
         current_app.send_task("datacenter.plan.make", args=[str(plan_id)], queue="plan", expires=15)
     for question_id in questions_unanswered():
         ring_planner(str(question_id))
+
+
+@shared_task(name="datacenter.plan.autopilot")
+def autopilot() -> None:
+    """A look of the autopilot at every site where it is on. Two at once do no harm."""
+    store = MetricsStore(settings.METRICS_URL)
+    autopilots_look(
+        database_now(),
+        lambda row: _demand_of(row.site),
+        lambda row: demand_lately(store, row.site.name, LATELY_MINUTES),
+    )
 
 
 @shared_task(name="datacenter.recoveries_sweep")

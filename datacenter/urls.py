@@ -10,6 +10,7 @@ from datacenter.api import api_urls
 from datacenter.views import (
     alert_rules,
     alerts,
+    autopilot,
     history,
     metrics,
     overview,
@@ -30,6 +31,9 @@ urlpatterns = [
     path("plans/<uuid:uuid>/reject/", plans.plan_reject, name="plan-reject"),
     path("plans/<uuid:uuid>/settle/", plans.plan_settle, name="plan-settle"),
     path("plans/<uuid:uuid>/stop/", plans.plan_stop, name="plan-stop"),
+    path("autopilot/", autopilot.autopilot, name="autopilot"),
+    path("autopilot/stop/", autopilot.autopilot_stop_all, name="autopilot-stop"),
+    path("sites/<int:site_id>/autopilot/", autopilot.autopilot_settings, name="autopilot-settings"),
     path("sites/<int:site_id>/policy/", policies.policy_page, name="policy"),
     path("sites/<int:site_id>/policy/save/", policies.policy_save, name="policy-save"),
     path("sites/<int:site_id>/history/", history.site_history, name="site-history"),

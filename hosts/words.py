@@ -39,6 +39,8 @@ VERBS = {
     "schedule_off": "switched a schedule off",
     "schedule_delete": "removed a schedule",
     "policy_edit": "changed the policy",
+    "autopilot_edit": "changed the autopilot",
+    "autopilot_stop": "stopped the autopilot",
     "host_lost": "found a host lost",
     "recovery_begin": "began the recovery of a lost host",
     "recovery_declare_dead": "declared a lost host dead",

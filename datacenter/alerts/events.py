@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from datacenter.alerts.reading import Reading, Thing, Verdict, verdict_of
 from datacenter.alerts.wording import EVENT_UNITS, amount_said
-from datacenter.models import AlertRule
+from datacenter.models import AlertRule, Autopilot, AutopilotDecision, Plan
 from hosts.inventory import is_silent
 from hosts.models import Host, Lease, Operation, PoolMount, Site
 from hosts.operations.registry import title_of
@@ -176,11 +176,34 @@ def collector_failure(now: datetime) -> str:
     return ""
 
 
+def plans_waiting(rule: AlertRule, open_ids: list[str], now: datetime) -> list[Reading]:
+    """Proposals of the autopilot at sites where it asks for approval."""
+    if rule.scope in (Scope.HOST, Scope.WORKLOAD):
+        return []
+    rows = Plan.objects.filter(Q(state=Plan.State.PROPOSED, document__autopilot__isnull=False) | Q(pk__in=open_ids))
+    rows = rows.filter(site=rule.site_id) if rule.scope == Scope.SITE else rows
+    return [reading for row in rows.select_related("site__autopilot") if (reading := _plan_reading(row, open_ids))]
+
+
+def _plan_reading(plan: Plan, open_ids: list[str]) -> Reading | None:
+    thing = Thing("plan", str(plan.pk), f"plan of {plan.site.name}", plan.site_id, None)
+    autopilot = getattr(plan.site, "autopilot", None)
+    relieves = plan.document.get("autopilot") == AutopilotDecision.Goal.RELIEVE
+    mode = (autopilot.relief if relieves else autopilot.packing) if autopilot else Autopilot.Mode.OFF
+    if plan.state == Plan.State.PROPOSED and mode == Autopilot.Mode.APPROVE:
+        said = plan.document.get("autopilot_said") or ""
+        return Reading(thing, Verdict.WRONG, f"A plan of {plan.site.name} waits for approval: {said}")
+    if str(plan.pk) in open_ids:
+        return Reading(thing, Verdict.WELL, f"The plan is {plan.get_state_display()}.")
+    return None
+
+
 LOOKS: dict[str, Callable[[AlertRule, list[str], datetime], list[Reading]]] = {
     Event.HOST_LOST: hosts_lost,
     Event.WORKLOAD_CRASHED: workloads_crashed,
     Event.OPERATION_STUCK: operations_stuck,
     Event.POOL_NEARLY_FULL: pools_nearly_full,
+    Event.PLAN_WAITS: plans_waiting,
 }
 
 
@@ -197,7 +220,7 @@ def still_there(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         ("pool", row)
         for row in PoolMount.objects.filter(pool__pool_id__in=pools).values_list("pool__pool_id", flat=True)
     }
-    models: dict[str, Any] = {"host": Host, "operation": Operation}
+    models: dict[str, Any] = {"host": Host, "operation": Operation, "plan": Plan}
     for kind, wanted in ids.items():
         rows = models.get(kind, Workload).objects.filter(pk__in={id_.partition("|")[0] for id_ in wanted})
         known = {str(pk) for pk in rows.values_list("pk", flat=True)}

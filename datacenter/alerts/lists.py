@@ -87,7 +87,7 @@ def thing_url(alert: Alert) -> str:
     id_ = alert.thing_id.partition("|")[0]
     if alert.thing_kind in ("vm", "container"):
         return reverse("workload", args=[id_])
-    if alert.thing_kind in ("host", "operation"):
+    if alert.thing_kind in ("host", "operation", "plan"):
         return reverse(alert.thing_kind, args=[id_])
     return reverse("host", args=[alert.host_id]) if alert.thing_kind == "pool" and alert.host_id else ""
 

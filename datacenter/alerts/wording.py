@@ -55,6 +55,7 @@ _EVENTS = {
     "workload_crashed": "A VM or container crashed",
     "operation_stuck": "An operation needs attention",
     "alerting_blind": "Alerting is blind",
+    "plan_waits": "A plan of the autopilot waits for approval",
 }
 
 

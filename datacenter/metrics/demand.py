@@ -24,9 +24,18 @@ class Demand:
 
 def demand_p95(store: MetricsStore, site: str, history_hours: int) -> dict[str, Demand]:
     """p95 by workload uuid, from two queries. Empty when the store does not answer: allocations then count."""
+    return _demand(store, site, f"{history_hours}h")
+
+
+def demand_lately(store: MetricsStore, site: str, minutes: int) -> dict[str, Demand]:
+    """As `demand_p95`, of the last minutes alone."""
+    return _demand(store, site, f"{minutes}m")
+
+
+def _demand(store: MetricsStore, site: str, window: str) -> dict[str, Demand]:
     try:
-        cpu = _p95(store, "stowage_workload_cpu_used_cores", site, history_hours)
-        memory = _p95(store, "stowage_workload_memory_used_bytes", site, history_hours)
+        cpu = _p95(store, "stowage_workload_cpu_used_cores", site, window)
+        memory = _p95(store, "stowage_workload_memory_used_bytes", site, window)
     except DriverError as error:
         log.warning("Planning without history: %s", error.message)
         return {}
@@ -36,7 +45,7 @@ def demand_p95(store: MetricsStore, site: str, history_hours: int) -> dict[str, 
     }
 
 
-def _p95(store: MetricsStore, metric: str, site: str, history_hours: int) -> dict[str, float]:
+def _p95(store: MetricsStore, metric: str, site: str, window: str) -> dict[str, float]:
     selector = metric + '{site="' + site.replace('"', "") + '"}'
-    rows = store.query(f"quantile_over_time(0.95, {selector}[{history_hours}h])")
+    rows = store.query(f"quantile_over_time(0.95, {selector}[{window}])")
     return {row.labels["workload_uuid"]: row.points[0][1] for row in rows if "workload_uuid" in row.labels}

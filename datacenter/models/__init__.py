@@ -1,4 +1,5 @@
 from datacenter.models.alert import Alert, AlertRule, Silence
+from datacenter.models.autopilot import Autopilot, AutopilotDecision
 from datacenter.models.notice import AlertNotice, NotificationChannel
 from datacenter.models.plan import Plan, PlanAction
 from datacenter.models.policy import Policy, Tariff
@@ -12,6 +13,8 @@ __all__ = [
     "AlertNotice",
     "AlertRule",
     "ApiToken",
+    "Autopilot",
+    "AutopilotDecision",
     "DemandProfile",
     "NotificationChannel",
     "Plan",

@@ -28,6 +28,7 @@ class AlertRule(models.Model):
         OPERATION_STUCK = "operation_stuck", "an operation needs attention"
         POOL_NEARLY_FULL = "pool_nearly_full", "a pool is nearly full"
         FULL_SOON = "full_soon", "a forecast says full soon"
+        PLAN_WAITS = "plan_waits", "a plan of the autopilot waits for approval"
         ALERTING_BLIND = "alerting_blind", "alerting is blind"
 
     class Scope(models.TextChoices):

@@ -7,7 +7,9 @@ import time
 import uuid as uuids
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
@@ -18,9 +20,11 @@ from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
 from datacenter.planner.data import to_data
 from datacenter.planner.watching import Watch
+from datacenter.services.plans import plan_open
 from datacenter.services.savings import saving, tariff_of
 from datacenter.snapshot import data_center_read, fingerprint, planner_policy, policy_of
 from hosts.errors import Refused, StowageError
+from hosts.models import Site
 from hosts.publish import publish_change
 from workloads.models import Workload
 
@@ -55,10 +59,29 @@ def _answer(plan: Plan, world: planner.DataCenter) -> planner.Plan:
     policy = planner_policy(policy_of(plan.site))
     host_id = plan.document.get("evacuate")
     answer = engine.evacuate(world, policy, host_id) if host_id else engine.plan(world, policy, watch_of(plan))
+    _refuse_unproved(world, policy, answer)
+    return answer
+
+
+def _refuse_unproved(world: planner.DataCenter, policy: planner.Policy, answer: planner.Plan) -> None:
     if violations := engine.verify_plan(world, policy, answer):
         sentences = " ".join(violation.sentence for violation in violations[:3])
         raise Refused(f"The plan did not pass its check and is not shown: {sentences}")
-    return answer
+
+
+def proposal_propose(
+    user: AbstractBaseUser, site: Site, world: planner.DataCenter, answer: planner.Plan, document: dict[str, Any]
+) -> Plan:
+    """An answer that its caller has from the planner, proved and made a proposal; `document` is kept with it.
+
+    Raises Refused when it does not pass the check, or while a plan of the site runs.
+    """
+    _refuse_unproved(world, planner_policy(policy_of(site)), answer)
+    with transaction.atomic():
+        plan = plan_open(user, site, document)
+        _write_proposal(plan, world, answer)
+    plan.refresh_from_db()
+    return plan
 
 
 def watch_of(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Watch:

@@ -39,21 +39,23 @@ def plan_request(user: AbstractBaseUser, site: Site, *, evacuate: Host | None = 
 
     With `evacuate` the plan empties that host and leaves it on. Raises Refused while a plan runs there.
     """
-    _require_operator(user, site)
-    _refuse_while_running(site)
     if evacuate is not None and (reason := why_not(evacuate, "drain")):
         raise Refused(reason)
+    plan = plan_open(user, site, {"evacuate": str(evacuate.pk)} if evacuate else {}, evacuate)
+    transaction.on_commit(partial(_ring_planner, str(plan.pk)), robust=True)
+    return plan
+
+
+def plan_open(user: AbstractBaseUser, site: Site, document: dict[str, Any], evacuate: Host | None = None) -> Plan:
+    """A new plan, PLANNING, that nobody has been asked to fill; as `plan_request` otherwise. Inside a transaction."""
+    _require_operator(user, site)
+    _refuse_while_running(site)
     Plan.objects.filter(site=site, state__in=UNDECIDED).update(
         state=State.REJECTED, reason="A newer plan was asked for.", finished_at=timezone.now()
     )
-    plan = Plan.objects.create(
-        site=site,
-        requested_by_name=user.get_username(),
-        document={"evacuate": str(evacuate.pk)} if evacuate else {},
-    )
+    plan = Plan.objects.create(site=site, requested_by_name=user.get_username(), document=document)
     audit_write(user, "plan_request", "plan", plan.pk, str(site), evacuate=evacuate.name if evacuate else None)
     publish_change("plan", plan.pk, "requested")
-    transaction.on_commit(partial(_ring_planner, str(plan.pk)), robust=True)
     return plan
 
 

@@ -1,0 +1,62 @@
+"""The autopilot's page: what it may do at each site, what it did and why, and the switch that stops it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from datacenter.forms import AutopilotForm
+from datacenter.models import Autopilot, AutopilotDecision
+from datacenter.services.autopilot import autopilot_edit, autopilot_of, autopilot_stop
+from hosts.access import may
+from hosts.buttons import Button
+from hosts.doors import action, done_or_said, form_page, page
+from hosts.errors import StowageError
+from hosts.forms import add_error
+from hosts.models import Site
+from hosts.regions import render_page
+
+DECISIONS_SHOWN = 15
+
+
+@page("view")
+def autopilot(request: HttpRequest) -> HttpResponse:
+    rows = [
+        (
+            autopilot_of(site),
+            AutopilotDecision.objects.filter(site=site).select_related("plan")[:DECISIONS_SHOWN],
+        )
+        for site in Site.objects.order_by("name")
+    ]
+    is_on = any(row.is_on for row, _ in rows)
+    refused = None if is_on else "It is off at every site."
+    if not may(request.user, "operate"):
+        refused = "Your role only allows looking. Ask an administrator for the role of operator."
+    ask = "It is switched off at every site, and its running plans stop after the moves under way."
+    stop = Button("stop", "Stop it everywhere", reverse("autopilot-stop"), refused, "btn-danger", "stop", ask)
+    return render_page(
+        request, "datacenter/autopilot.html", "datacenter/_autopilot.html", {"rows": rows, "buttons": [stop]}
+    )
+
+
+@action("operate")
+def autopilot_stop_all(request: HttpRequest) -> HttpResponse:
+    done_or_said(request, lambda: autopilot_stop(request.user), "The autopilot is off everywhere.")
+    return redirect("autopilot")
+
+
+@form_page("administer")
+def autopilot_settings(request: HttpRequest, site_id: int) -> HttpResponse:
+    site = get_object_or_404(Site, pk=site_id)
+    row: Autopilot = autopilot_of(site)
+    form = AutopilotForm(request.POST or None, instance=row)
+    if request.method == "POST" and form.is_valid():
+        try:
+            autopilot_edit(request.user, site, form.cleaned_data)
+        except StowageError as error:
+            add_error(form, error)
+        else:
+            return redirect("autopilot")
+    context = {"form": form, "site": site, "groups": form.groups()}
+    return render(request, "datacenter/autopilot_settings.html", context, status=422 if form.errors else 200)
