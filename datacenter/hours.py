@@ -67,10 +67,11 @@ def _days(text: str) -> frozenset[int] | None:
     known = {name.lower(): number for number, name in enumerate(DAYS)}
     found: set[int] = set()
     for part in text.lower().split(","):
-        first, _, last = part.partition("-")
-        if first not in known or (last or first) not in known:
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if first not in known or last not in known:
             return None
-        number, end = known[first], known[last or first]
+        number, end = known[first], known[last]
         found.add(number)
         while number != end:
             number = (number + 1) % 7

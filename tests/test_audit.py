@@ -12,7 +12,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from datacenter.models import Recovery, Silence
+from datacenter.models import Autopilot, Recovery, Silence
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.credentials import password_encrypt
 from hosts.models import AuditRecord, Host, Operation
@@ -139,6 +139,15 @@ def left_file() -> tuple[str, Any]:
     return f"/api/storage/files/{pool_file_make().pk}", None
 
 
+def autopilot_settings() -> tuple[str, Any]:
+    return f"/api/autopilot/{a_site().pk}", {"packing": "recommend"}
+
+
+def autopilot_on() -> tuple[str, Any]:
+    Autopilot.objects.create(site=a_site(), packing="automatic")
+    return "/api/autopilot/stop", None
+
+
 def new_plan() -> tuple[str, Any]:
     a_sprawled_site()
     return "/api/plans", {"site": a_site().pk}
@@ -250,6 +259,8 @@ CHANGES: dict[str, Change] = {
     f"DELETE /api/consoles/logs/{UUID}": written_down,
     "POST /api/images": new_image,
     f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
+    "PUT /api/autopilot/{intstr:site_id}": autopilot_settings,
+    "POST /api/autopilot/stop": autopilot_on,
     "POST /api/container-images/pull": pull,
     f"DELETE /api/container-images/{UUID}": image_on_host,
     f"DELETE /api/storage/files/{UUID}": left_file,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AbstractBaseUser, Group
 from django.contrib.auth.models import User as Account
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -79,7 +79,7 @@ def autopilot_edit(user: User, site: Site, values: dict[str, Any]) -> Autopilot:
 
 
 @transaction.atomic
-def autopilot_stop(user: User) -> list[str]:
+def autopilot_stop(user: AbstractBaseUser) -> list[str]:
     """Switches it off at every site and stops its running plans; what is under way ends. The sites' names."""
     refuse_unless(user, "operate", None)
     stopped = []
