@@ -259,7 +259,7 @@ CHANGES: dict[str, Change] = {
     f"DELETE /api/consoles/logs/{UUID}": written_down,
     "POST /api/images": new_image,
     f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
-    "PUT /api/autopilot/{intstr:site_id}": autopilot_settings,
+    "PUT /api/autopilot/{int:site_id}": autopilot_settings,
     "POST /api/autopilot/stop": autopilot_on,
     "POST /api/container-images/pull": pull,
     f"DELETE /api/container-images/{UUID}": image_on_host,
