@@ -188,7 +188,11 @@ def snapshot_delete(request: HttpRequest, uuid: UUID, number: int) -> Status[Ope
 
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)
 def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> Status[Operation]:
-    return Status(202, services.workload_move(request.user, workload_found(uuid), target=host_found(payload.target)))
+    workload, target = workload_found(uuid), host_found(payload.target)
+    return Status(
+        202,
+        services.workload_move(request.user, workload, target=target, bandwidth_mib_s=payload.bandwidth_mib_s),
+    )
 
 
 @router.post("/{uuid:uuid}/pin", response=WorkloadOut, auth=OPERATE)

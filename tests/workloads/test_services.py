@@ -275,6 +275,15 @@ def test_a_workload_is_not_moved_to_where_it_is():
         services.workload_move(place.user, vm_make(place.alpha), target=place.alpha)
 
 
+def test_a_vms_move_can_be_slowed_and_a_containers_not():
+    place = place_make()
+    operation = services.workload_move(place.user, vm_make(place.alpha), target=place.beta, bandwidth_mib_s=8)
+    assert operation.parameters["bandwidth_mib_s"] == 8
+
+    with pytest.raises(Invalid, match="only a VM's move"):
+        services.workload_move(place.user, container_make(place.alpha), target=place.beta, bandwidth_mib_s=8)
+
+
 def test_two_of_an_anti_affinity_group_never_share_a_host():
     place = place_make()
     vm = vm_make(place.alpha, "shop-1", anti_affinity_group="shop")

@@ -302,6 +302,17 @@ def test_a_file_that_is_no_image_is_a_sentence_in_the_form(operator: Client, set
     assert not any(settings.IMAGE_DIR.glob("*")) if settings.IMAGE_DIR.exists() else True
 
 
+@pytest.mark.parametrize("text", ["0", "-4", "fast", "100001", "9" * 400])
+def test_a_limit_of_a_move_that_is_no_number_gets_a_sentence(operator: Client, text: str):
+    row = factories.vm_make(factories.host_make("here"), "mail")
+    target = factories.host_make("there")
+
+    asked = {"target": str(target.pk), "bandwidth_mib_s": text}
+    page = operator.post(f"/workloads/{row.pk}/move/", asked, follow=True).content.decode()
+
+    assert "from 1 to 100,000" in page and not Operation.objects.exists()
+
+
 def test_an_image_is_removed_once_its_name_is_typed(operator: Client):
     image = factories.image_make("tiny")
 

@@ -25,15 +25,29 @@ def workload_delete(user: User, workload: Workload, *, idempotency_key: str | No
     return operate(user, workload, "delete", "delete_workload", idempotency_key, {"spec": _disks_to_delete(workload)})
 
 
-def workload_move(user: User, workload: Workload, *, target: Host, idempotency_key: str | None = None) -> Operation:
-    """Begins to move a running workload: a VM live, a container by starting it anew on the target."""
+def workload_move(
+    user: User,
+    workload: Workload,
+    *,
+    target: Host,
+    bandwidth_mib_s: int | None = None,
+    idempotency_key: str | None = None,
+) -> Operation:
+    """Begins to move a running workload: a VM live, a container by starting it anew on the target.
+
+    `bandwidth_mib_s` is the most that a VM's memory and disks may take of the network, in MiB/s; None leaves it free.
+    """
     workload = Workload.objects.select_related("host__rack").get(pk=workload.pk)
     if workload.host_id == target.pk:
         raise Invalid(f"{workload.name} is on {target.name} already. Choose another host.", field="target")
     if workload.host and workload.host.rack.site_id != target.rack.site_id:
         raise Invalid(f"{target.name} stands at another site. Choose a host of this one.", field="target")
     kind = "migrate_vm" if workload.kind == Workload.Kind.VM else "relocate_container"
-    parameters = {"source": str(workload.host_id), "target": str(target.pk)}
+    parameters: dict[str, Any] = {"source": str(workload.host_id), "target": str(target.pk)}
+    if bandwidth_mib_s is not None:
+        if workload.kind != Workload.Kind.VM:
+            raise Invalid(f"{workload.name} is a container: only a VM's move can be slowed.", field="bandwidth_mib_s")
+        parameters["bandwidth_mib_s"] = bandwidth_mib_s
     return operate(
         user,
         workload,

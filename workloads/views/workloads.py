@@ -115,7 +115,10 @@ def workload_move(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
     def act() -> Any:
         target = _target(request.POST.get("target", ""))
-        return services.workload_move(request.user, workload, target=target, idempotency_key=key_of(request))
+        limit = _bandwidth(request.POST.get("bandwidth_mib_s", ""))
+        return services.workload_move(
+            request.user, workload, target=target, bandwidth_mib_s=limit, idempotency_key=key_of(request)
+        )
 
     operation = done_or_said(request, act)
     return redirect("workload", uuid=workload.pk) if operation is None else redirect("operation", uuid=operation.pk)
@@ -161,6 +164,16 @@ def _target(text: str) -> Host:
         return Host.objects.get(pk=UUID(text))
     except (ValueError, Host.DoesNotExist) as error:
         raise Invalid("Choose the host that it shall move to.", field="target") from error
+
+
+def _bandwidth(text: str) -> int | None:
+    """MiB/s; None for an empty field."""
+    if not text.strip():
+        return None
+    if not text.strip().isdecimal() or not 1 <= int(text.strip()[:12]) <= 100_000:
+        sentence = "Write the limit as a number of MiB/s from 1 to 100,000, or leave it empty."
+        raise Invalid(sentence, field="bandwidth_mib_s")
+    return int(text.strip()[:12])
 
 
 @action("operate")
