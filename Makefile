@@ -1,5 +1,5 @@
 # Stowage: `make up` runs it, `make test` proves it. README.md says more.
-.PHONY: up down setup test test-unit test-guest test-v2 check bench bench-planner
+.PHONY: up down setup test test-unit test-faults test-guest test-v2 check bench bench-planner
 .DEFAULT_GOAL := help
 
 PYTHON := /usr/bin/python3
@@ -19,6 +19,7 @@ help:
 	@echo "make bench       measures against the tools underneath (as root: with a lab of its own)"
 	@echo "make bench-planner  the planner against its bounds and peers (LINES=packing: one line, LARGE=1: everything, hours)"
 	@echo "make test-guest  cloud-init in a real Debian guest (long)"
+	@echo "make test-faults faults put into the running lab, with three seeds (long)"
 	@echo "make test-v2     the lab in a Debian guest with systemd, AppArmor and cgroup v2 (long)"
 
 up:
@@ -56,6 +57,9 @@ bench-planner: setup
 test-guest:
 	@$(PREPARE) --lab --tests --guest
 	@exec $(OURS) -m tests.run guest
+
+test-faults: setup
+	@exec $(OURS) -m tests.run faults
 
 test-v2:
 	@$(PREPARE) --lab --guest

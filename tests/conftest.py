@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what lies in tests/lab, browser and guest, so that none of it runs as a unit test by oversight."""
     for item in items:
         for folder in ("lab", "browser", "guest"):
-            if (_TESTS / folder) in item.path.parents:
+            if (_TESTS / folder) in item.path.parents and item.get_closest_marker("fault") is None:
                 item.add_marker(folder)
         if item.path in _TRIALS:
             item.add_marker("trial")

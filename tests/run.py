@@ -31,17 +31,41 @@ PARTS: dict[str, tuple[list[tuple[str, ...]], int]] = {
     "types": ([(str(BIN / "mypy"),)], 600),
     "migrations": ([(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")], 120),
     "unit": (
-        [(*PYTEST, "-m", "not lab and not browser and not guest and not trial", "--timeout=60", *ON_EVERY_CORE)],
+        [
+            (
+                *PYTEST,
+                "-m",
+                "not lab and not browser and not guest and not trial and not fault",
+                "--timeout=60",
+                *ON_EVERY_CORE,
+            )
+        ],
         600,
     ),
     # As needful as unit tests and as little to set up, but they take as long as all the others.
     "trials": ([(*PYTEST, "-m", "trial", "--timeout=120", *ON_EVERY_CORE)], 600),
     # One run for both: the lab is started once.
     "lab": ([(*PYTEST, "-m", "lab or browser", "-rs", "--timeout=900")], 2400),
+    # All of tests/lab/test_faults.py, once for each seed: it chooses at which step a failpoint strikes.
+    "faults": (
+        [
+            (
+                "env",
+                f"STOWAGE_FAULT_SEED={seed}",
+                *PYTEST,
+                "tests/lab/test_faults.py",
+                "-m",
+                "lab or fault",
+                "--timeout=600",
+            )
+            for seed in (1, 2, 3)
+        ],
+        3 * 3600,
+    ),
     "guest": ([(*PYTEST, "-m", "guest", "-rP", "--timeout=3000")], 3600),
 }
-LONG = {"guest"}  # run when asked for by name
-NEEDS_ROOT = {"lab", "guest"}
+LONG = {"faults", "guest"}  # run when asked for by name
+NEEDS_ROOT = {"lab", "faults", "guest"}
 # What sudo must not drop.
 PASSED_ON = ("STOWAGE_CACHE_DIR", "STOWAGE_TEST_LAB")
 

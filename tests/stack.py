@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hosts.lab import seed_plan
+from manage import EFFECT_MODULES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PORT = 8600
@@ -122,6 +123,7 @@ def stack_run(lab_hosts: int) -> Iterator[Stack]:
     environment = environment_clean()
     if cache := os.environ.get("STOWAGE_CACHE_DIR"):
         environment["STOWAGE_CACHE_DIR"] = cache
+    environment["STOWAGE_LAB_EFFECTS"] = ",".join([*EFFECT_MODULES, "tests.lab.faults.failpoints"])
     words = ["up", "--lab", str(lab_hosts), "--port", str(PORT), "--data-dir", str(data_dir)]
     with output.open("w") as opened:
         supervisor = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -101,6 +102,8 @@ def boot_spec(plan: HostPlan, layout: Layout, cgroup_version: int, with_plane: b
         *([f"{root}/{name}", f"/etc/{name}"] for name in _OWN_FILES),
     ]
     hostd = [sys.executable, str(REPOSITORY / "manage.py"), "hostd", "--config", str(plan.config_file)]
+    if modules := os.environ.get("STOWAGE_LAB_EFFECTS"):
+        hostd += ["--effects", modules]  # tests have one that breaks the others on request
     return {
         "name": plan.name,
         "scratch": f"{root}/scratch",

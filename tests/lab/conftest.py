@@ -14,10 +14,18 @@ import pytest
 
 from hosts.plane.pools import pool_identity
 from tests.lab.effects_inside import EffectsInside
+from tests.lab.faults import table
 from tests.lab.flow import container, person, tiny, vm
 from tests.lab.test_lab_itself import RunningLab, lab_clean, lab_start
 
 __all__ = ["container", "driver_lab", "person", "tiny", "vm"]  # fixtures
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What each fault came to."""
+    for number, line in enumerate(table.lines()):
+        terminalreporter.section("faults") if number == 0 else None
+        terminalreporter.write_line(line)
 
 
 class DriverLab:
