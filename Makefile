@@ -1,5 +1,5 @@
 # Stowage: `make up` runs it, `make test` proves it. README.md says more.
-.PHONY: up down setup test test-unit test-faults test-guest test-v2 check bench bench-planner
+.PHONY: up down setup test test-unit test-faults soak test-guest test-v2 check bench bench-planner
 .DEFAULT_GOAL := help
 
 PYTHON := /usr/bin/python3
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-planner  the planner against its bounds and peers (LINES=packing: one line, LARGE=1: everything, hours)"
 	@echo "make test-guest  cloud-init in a real Debian guest (long)"
 	@echo "make test-faults faults put into the running lab, with three seeds (long)"
+	@echo "make soak        MINUTES=30 of random verbs, faults and interference in the lab, then a check of everything"
 	@echo "make test-v2     the lab in a Debian guest with systemd, AppArmor and cgroup v2 (long)"
 
 up:
@@ -60,6 +61,10 @@ test-guest:
 
 test-faults: setup
 	@exec $(OURS) -m tests.run faults
+
+MINUTES ?= 30
+soak: setup
+	@exec $(OURS) -m tests.lab.faults.soak --minutes $(MINUTES)
 
 test-v2:
 	@$(PREPARE) --lab --guest
