@@ -1,6 +1,6 @@
 """`make bench`: what an issue names a goal for, measured against the bare tools in the same run.
 
-python -m tests.benchmarks [lists] [create] [profiles] [sampler] [ingest] [fanout] [consoles] [many]      # no name: all
+python -m tests.benchmarks [NAME ...]      # no name: all
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import sys
 import tempfile
 from importlib import import_module
 
-NAMES = ("lists", "create", "profiles", "sampler", "ingest", "fanout", "consoles", "many")
+# Each is a module beside this one.
+NAMES = ("lists", "create", "profiles", "sampler", "ingest", "fanout", "consoles", "many", "evacuate")
 
 
 def main(asked: list[str]) -> int:

@@ -168,7 +168,7 @@ class Soak:
     def _attend(self) -> str:
         """Closes what needs attention, as an operator would, once it was retried; says what is still open."""
         stuck = self.stack.rows("select uuid, subject_name from hosts_operation where state = 'stuck'")
-        for uuid, name in stuck:
+        for uuid, _ in stuck:
             if uuid not in self.attended:
                 self.attended[uuid] = time.monotonic()
                 self.person.call("POST", f"/operations/{uuid}/retry")
