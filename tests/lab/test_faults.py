@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
 
 from tests.lab.api_person import ApiPerson
 from tests.lab.cables import MANAGEMENT, SECOND, cable_pulled
@@ -36,7 +37,8 @@ ENDED = ("done", "failed", "cancelled", "stuck")
 OPERATION_LIMIT_S = 240.0
 TRUTH_LIMIT_S = 120.0
 IN_EVERY_RUN = 3  # failpoints; the others are for `make test-faults`
-SLOW_MIB_S = 16  # a move of a tiny guest then takes long enough to be struck
+SLOW_MIB_S = 8  # a move of a tiny guest then takes long enough to be struck
+BOOT_S = 3.0
 
 
 @pytest.fixture
@@ -83,10 +85,18 @@ def attended(stage: Stage, operation: str) -> dict[str, Any]:
 
 
 def noted(fault: str, step: str, stage: Stage, began: float, outcome: dict[str, Any] | str) -> None:
-    """Waits until the page tells the truth, and adds the table's row."""
+    """Waits until the page is there and tells the truth, and adds the table's row."""
+    eventually(lambda: page_answers(stage), TRUTH_LIMIT_S)
     truth.settled(stage.stack, TRUTH_LIMIT_S)
     text = outcome if isinstance(outcome, str) else f"{outcome['state']} {outcome['message']}".strip()
     table.rows.append(table.Row(fault, step, text[:90], time.monotonic() - began))
+
+
+def page_answers(stage: Stage) -> bool:
+    try:
+        return requests.get(f"{stage.stack.url}/login/", timeout=5).ok
+    except requests.RequestException:
+        return False
 
 
 # --- a failpoint at a step of each deed
@@ -214,13 +224,16 @@ def test_f13_a_message_that_comes_eight_times_makes_one_container(stage: Stage, 
 
 
 def moving(stage: Stage, name: str) -> tuple[str, str]:
-    """(uuid, operation) of a VM that is on its way from HOST to OTHER, slowly."""
+    """(uuid, operation) of a VM whose memory is on its way from HOST to OTHER, slowly."""
     uuid = stage.made("vms", name)
+    time.sleep(BOOT_S)  # a guest that has not booted has next to no memory to send
     wish = {"target": stage.person.host(OTHER)["uuid"], "bandwidth_mib_s": SLOW_MIB_S}
     operation = stage.begun("POST", f"/workloads/{uuid}/move", wish)
-    query = f"select count(*) from hosts_entry where operation_id = '{operation.replace('-', '')}' and step = 'migrate'"
-    eventually(lambda: stage.stack.rows(query)[0][0] > 0, 30)
-    time.sleep(1.0)
+    entries = "select kind from hosts_entry where operation_id = '{}' and step = 'migrate'"
+    query = entries.format(operation.replace("-", ""))
+    eventually(lambda: len(stage.stack.rows(query)) > 0, 30)
+    time.sleep(0.5)
+    assert stage.stack.rows(query) == [("started",)], "the move was over before anything could strike it"
     return uuid, operation
 
 
