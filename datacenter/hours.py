@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from hosts.errors import Invalid
 
@@ -90,6 +90,19 @@ def _wrong(line: str) -> Invalid:
 def open_kinds(windows: Iterable[Window], local: datetime) -> set[str]:
     """Which kinds are open at that local time."""
     return {window.kind for window in windows if window.holds(local)}
+
+
+def next_opening(windows: Iterable[Window], local: datetime) -> tuple[str, datetime] | None:
+    """What kind of window opens next after that local time, and when; None without windows."""
+    found = []
+    for window in windows:
+        for ahead in range(8):
+            day = (local + timedelta(days=ahead)).date()
+            opens = datetime.combine(day, time(window.begins // 60, window.begins % 60), local.tzinfo)
+            if day.weekday() in window.days and opens > local:
+                found.append((opens, window.kind))
+                break
+    return (min(found)[1], min(found)[0]) if found else None
 
 
 def why_not_packed(windows: list[Window], local: datetime) -> str:

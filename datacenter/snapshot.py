@@ -126,7 +126,9 @@ def _pool_ids(host: Host) -> set[str]:
 
 
 def planner_host(host: Host, facts: Facts) -> planner.Host:
-    closed = host_states.why_not(host, "place", now=facts.now) or facts.busy.get(("host", str(host.pk))) or ""
+    is_asleep = host.power == Host.Power.OFF  # its work is refused for that; what else is in the way decides on waking
+    closed = host_states.why_closed_once_on(host) if is_asleep else host_states.why_not(host, "place", now=facts.now)
+    closed = closed or facts.busy.get(("host", str(host.pk))) or ""
     has_bmc = host_states.has_bmc(host)
     return planner.Host(
         id=str(host.pk),
@@ -136,7 +138,7 @@ def planner_host(host: Host, facts: Facts) -> planner.Host:
         capacity=planner.Resources(host.cpu_cores, float(host.memory_mib), host.disk_gib or None),
         idle_watts=host.idle_watts,
         peak_watts=max(host.idle_watts, host.peak_watts),
-        is_on=host.power != Host.Power.OFF,
+        is_on=not is_asleep,
         can_power_off=has_bmc,
         power_off_reason="" if has_bmc else f"{host.name} has no BMC on record, so nobody could wake it.",
         accepts_work=not closed,

@@ -61,13 +61,21 @@ def why_not(host: Any, verb: str, *, busy: str | None = None, now: datetime | No
 def _place(host: Any, now: datetime | None) -> str | None:
     if host.power == "off" or host.desired_power == "off":
         return f"{host.name} is powered off. Power it on first."
-    if host.is_in_maintenance:
-        return f"{host.name} is in maintenance. End the maintenance first."
+    if reason := why_closed_once_on(host):
+        return reason
     if host.is_cordoned:
         return f"{host.name} is closed to new workloads."
     if is_silent(host, now):
         return f"{host.name} does not answer. Check that it is reachable and that hostd runs there."
     return None
+
+
+def why_closed_once_on(host: Any) -> str | None:
+    """None, or why a host that is off would take no new workload once it is woken.
+
+    Switching it off has closed it, and waking opens it again.
+    """
+    return f"{host.name} is in maintenance. End the maintenance first." if host.is_in_maintenance else None
 
 
 def _power_on(host: Any, _now: datetime | None) -> str | None:

@@ -57,6 +57,7 @@ class AutopilotDecision(models.Model):
         ASKED = "asked", "asks for approval"
         BEGAN = "began", "began a plan"
         WOKE = "woke", "wakes a host"
+        STOPPED = "stopped", "stopped a plan"
         FAILED = "failed", "could not"
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="autopilot_decisions")

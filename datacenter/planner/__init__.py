@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .unpacking import unpack_and_plan
     from .verify import verify_plan
     from .verify_emptying import verify_unpacking
-    from .waking import wake_and_plan
+    from .waking import host_to_wake, wake_and_plan
     from .whatif import what_if
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "evacuate",
     "evacuate_rack",
     "feasibility",
+    "host_to_wake",
     "how_many_fit",
     "peaking_together",
     "place",
@@ -79,6 +80,7 @@ _HOMES = {
     "unpack_and_plan": "unpacking",
     "verify_plan": "verify",
     "verify_unpacking": "verify_emptying",
+    "host_to_wake": "waking",
     "wake_and_plan": "waking",
     "what_if": "whatif",
 }

@@ -11,6 +11,7 @@ from .consolidation import plan
 from .model import DataCenter, Host, Plan, Policy
 from .problem import problem_of
 from .relief import overload
+from .relieving import relieve
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,19 @@ def wake_and_plan(data_center: DataCenter, policy: Policy) -> Waking:
             data_center, result, over = tried, answer, left
             woken.append(host.id)
     return Waking(tuple(woken), data_center, result)
+
+
+def host_to_wake(data_center: DataCenter, policy: Policy) -> str:
+    """The largest host that is off and whose waking lets more be relieved; empty when that of none would."""
+    over, tried = _overload(data_center, policy, relieve(data_center, policy)), set()
+    for host in sorted(_asleep(data_center), key=lambda host: (-(host.capacity.cpu_cores or 0), host.name)):
+        alike = replace(host, id="", name="")
+        if over and alike not in tried:
+            tried.add(alike)
+            awake = _with_on(data_center, host)
+            if _overload(awake, policy, relieve(awake, policy)) < over:
+                return host.id
+    return ""
 
 
 def _asleep(data_center: DataCenter) -> list[Host]:

@@ -56,7 +56,8 @@ def autopilot_edit(user: User, site: Site, values: dict[str, Any]) -> Autopilot:
     Raises Invalid at the first value that cannot be, naming its field.
     """
     refuse_unless(user, "administer", site)
-    autopilot = autopilot_of(site)
+    # held until the end: a stop that comes in between must not be written over
+    autopilot = Autopilot.objects.select_for_update().filter(site=site).first() or Autopilot(site=site)
     before = model_to_dict(autopilot)
     for name, value in values.items():
         setattr(autopilot, name, value)

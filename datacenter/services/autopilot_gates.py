@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from datacenter.models import Autopilot, Plan, PlanAction, Recovery
 from datacenter.planner import model as planner
 from datacenter.services.autopilot import ACCOUNT
-from datacenter.services.plans import UNDECIDED
+from datacenter.services.plans import GOOD_FOR, UNDECIDED
 from hosts.inventory import is_silent
-from hosts.models import Host, Operation
+from hosts.models import Host, Operation, Site
 
 # A machine draws its peak while it boots, until somebody has measured how long that takes.
 WAKE_S = 300.0
+NOT_ASKED_AGAIN_FOR = timedelta(hours=1)
 
 
 def why_not_now(autopilot: Autopilot, now: datetime) -> str:
@@ -20,9 +22,6 @@ def why_not_now(autopilot: Autopilot, now: datetime) -> str:
     site = autopilot.site
     if Plan.objects.filter(site=site, state__in=[Plan.State.RUNNING, Plan.State.STOPPED], finished_at=None).exists():
         return "A plan is being carried out."
-    waiting = Plan.objects.filter(site=site, state__in=UNDECIDED, created_at__gt=now - timedelta(hours=24))
-    if other := waiting.exclude(requested_by_name=ACCOUNT).first():
-        return f"A plan that {other.requested_by_name} asked for waits for a decision."
     if lost := Recovery.objects.filter(host__rack__site=site, finished_at=None).select_related("host").first():
         return f"{lost.host.name} is lost, and its recovery is not over."
     for host in Host.objects.filter(rack__site=site, lifecycle=Host.Lifecycle.ENROLLED).exclude(power=Host.Power.OFF):
@@ -31,6 +30,24 @@ def why_not_now(autopilot: Autopilot, now: datetime) -> str:
     if busy := _being_switched(autopilot):
         return f"{busy} is being switched."
     return ""
+
+
+def why_a_person_decides(autopilot: Autopilot, now: datetime) -> str:
+    """That a person's own proposal waits, which a newer one would put aside; empty without one."""
+    waiting = Plan.objects.filter(site=autopilot.site, state__in=UNDECIDED, created_at__gt=now - GOOD_FOR)
+    other = waiting.exclude(requested_by_name=ACCOUNT).first()
+    return f"A plan that {other.requested_by_name} asked for waits for a decision." if other else ""
+
+
+def not_waking(site: Site, now: datetime) -> set[UUID]:
+    """Hosts that did not wake when they were asked to in the last hour: another one is asked first."""
+    failed = Operation.objects.filter(
+        kind="host_power_on",
+        host__rack__site=site,
+        state__in=(Operation.State.FAILED, Operation.State.CANCELLED, Operation.State.STUCK),
+        updated_at__gt=now - NOT_ASKED_AGAIN_FOR,
+    )
+    return {pk for pk in failed.values_list("host_id", flat=True) if pk}
 
 
 def _being_switched(autopilot: Autopilot) -> str:

@@ -20,20 +20,29 @@ from datacenter.metrics.demand import Demand
 from datacenter.models import Autopilot, AutopilotDecision, Plan, PlanAction
 from datacenter.planner import model as planner
 from datacenter.services.autopilot import ACCOUNT, autopilot_account
-from datacenter.services.autopilot_gates import moves_left, told, why_not_now, why_not_worth, why_too_soon
+from datacenter.services.autopilot_gates import (
+    moves_left,
+    not_waking,
+    told,
+    why_a_person_decides,
+    why_not_now,
+    why_not_worth,
+    why_too_soon,
+)
 from datacenter.services.planning import proposal_propose
-from datacenter.services.plans import changes_since, plan_approve, plan_reject
+from datacenter.services.plans import GOOD_FOR, changes_since, plan_approve, plan_reject, plan_stop
 from datacenter.snapshot import data_center_read, planner_policy, policy_of
 from hosts import services as host_services
 from hosts.errors import StowageError
 from hosts.models import Host
 from hosts.publish import publish_change
-from hosts.states import has_bmc
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(seconds=10)
 PACK_EVERY = timedelta(minutes=5)
+RELIEF_GOOD_FOR = timedelta(minutes=15)  # by then the load is another
+CHANGED = "Its settings were changed while it looked, so nothing was begun."
 Mode, Goal, Outcome = Autopilot.Mode, AutopilotDecision.Goal, AutopilotDecision.Outcome
 DemandRead = Callable[[Autopilot], Mapping[str, Demand]]
 Said = tuple[str, str, str, Plan | None]  # goal, outcome, sentence, plan
@@ -62,13 +71,18 @@ def _look(autopilot: Autopilot, now: datetime, usual: DemandRead, lately: Demand
     local = now.astimezone(ZoneInfo(autopilot.time_zone))
     opened = open_kinds(windows, local)
     if FROZEN in opened:
-        return Goal.ANY, Outcome.WAITS, "It is a frozen hour: nothing moves.", None
+        return _freeze(autopilot)
     if sentence := why_not_now(autopilot, now):
         return Goal.ANY, Outcome.WAITS, sentence, None
-    if (waiting := _own_proposal(autopilot)) is not None:
+    decides, waiting = why_a_person_decides(autopilot, now), _own_proposal(autopilot, now)
+    if waiting is not None and waiting[0] == Goal.RELIEVE:
         return waiting
-    if autopilot.relief != Mode.OFF and (said := _relieve(autopilot, now, lately)) is not None:
+    # what is too hot does not wait for a decision on something else
+    may_relieve = autopilot.relief == Mode.AUTOMATIC or (autopilot.relief != Mode.OFF and not decides)
+    if may_relieve and (said := _relieve(autopilot, now, lately)) is not None:
         return said
+    if decides or waiting is not None:
+        return waiting or (Goal.ANY, Outcome.WAITS, decides, None)
     if autopilot.packing == Mode.OFF:
         return Goal.RELIEVE, Outcome.NOTHING, "No host has more to do than its policy allows.", None
     if SPREAD in opened:
@@ -78,15 +92,24 @@ def _look(autopilot: Autopilot, now: datetime, usual: DemandRead, lately: Demand
     return _pack(autopilot, now, usual)
 
 
-def _own_proposal(autopilot: Autopilot) -> Said | None:
-    """Its proposal that waits for a person; one that the world has left behind is put aside."""
+def _freeze(autopilot: Autopilot) -> Said:
+    """Nothing is begun, and nothing more of its own plan under way."""
+    running = Plan.objects.filter(site=autopilot.site, state=Plan.State.RUNNING, approved_by__username=ACCOUNT).first()
+    if running is None:
+        return Goal.ANY, Outcome.WAITS, "It is a frozen hour: nothing moves.", None
+    plan_stop(autopilot_account(), running)
+    return Goal.ANY, Outcome.STOPPED, "A frozen hour began: the plan ends with the moves under way.", running
+
+
+def _own_proposal(autopilot: Autopilot, now: datetime) -> Said | None:
+    """Its proposal that waits for a person; one that is too old, or left behind by the world, is put aside."""
     plan = Plan.objects.filter(site=autopilot.site, state=Plan.State.PROPOSED, requested_by_name=ACCOUNT).first()
     if plan is None:
         return None
     goal = str(plan.document.get("autopilot") or Goal.PACK)
     mode = autopilot.relief if goal == Goal.RELIEVE else autopilot.packing
-    changes = changes_since(plan)
-    if changes or mode in (Mode.OFF, Mode.AUTOMATIC):
+    is_old = now - plan.created_at > (RELIEF_GOOD_FOR if goal == Goal.RELIEVE else GOOD_FOR)
+    if is_old or mode in (Mode.OFF, Mode.AUTOMATIC) or changes_since(plan):
         plan_reject(autopilot_account(), plan)
         return None
     outcome = Outcome.ASKED if mode == Mode.APPROVE else Outcome.RECOMMENDED
@@ -108,9 +131,11 @@ def _relieve(autopilot: Autopilot, now: datetime, lately: DemandRead) -> Said | 
     if left_s > 0:
         sentence = f"A host has more to do than its policy allows, since {since:%H:%M:%S} UTC. It may pass by itself."
         return Goal.RELIEVE, Outcome.WAITS, sentence, None
-    if answer.refusals and autopilot.relief == Mode.AUTOMATIC and (host := _asleep(autopilot)) is not None:
-        host_services.host_power_on(autopilot_account(), host)
-        return Goal.RELIEVE, Outcome.WOKE, f"{host.name} is woken: {answer.refusals[0]}", None
+    if answer.refusals and autopilot.relief == Mode.AUTOMATIC:
+        failed = {str(pk) for pk in not_waking(autopilot.site, now)}
+        able = tuple(replace(host, accepts_work=host.accepts_work and host.id not in failed) for host in world.hosts)
+        if host_id := engine.host_to_wake(replace(world, hosts=able), policy):
+            return _wake(autopilot, Goal.RELIEVE, Host.objects.get(pk=host_id), answer.refusals[0])
     if not answer.moves:
         return Goal.RELIEVE, Outcome.FAILED, answer.refusals[0], None
     most = moves_left(autopilot, now)
@@ -120,22 +145,28 @@ def _relieve(autopilot: Autopilot, now: datetime, lately: DemandRead) -> Said | 
     return _act(autopilot, Goal.RELIEVE, autopilot.relief, world, answer, sentence)
 
 
-def _asleep(autopilot: Autopilot) -> Host | None:
-    """The largest host that is off and can be woken; one in maintenance or with another job is left alone."""
-    rows = Host.objects.filter(
-        rack__site=autopilot.site, lifecycle=Host.Lifecycle.ENROLLED, power=Host.Power.OFF, is_in_maintenance=False
-    )
-    able = [host for host in rows.select_related("bmc", "rack__site").order_by("-cpu_cores", "name") if has_bmc(host)]
-    return able[0] if able else None
+@transaction.atomic
+def _wake(autopilot: Autopilot, goal: str, host: Host, why: str) -> Said:
+    """Switches the host on, unless somebody stopped the autopilot in the meantime."""
+    if not _is_still(autopilot, goal):
+        return goal, Outcome.WAITS, CHANGED, None
+    host_services.host_power_on(autopilot_account(), host)
+    return goal, Outcome.WOKE, f"{host.name} is woken: {why}", None
+
+
+def _is_still(autopilot: Autopilot, goal: str) -> bool:
+    """Whether it may still do this by itself. Until the transaction ends, whoever stops it waits."""
+    field = "relief" if goal == Goal.RELIEVE else "packing"
+    rows = Autopilot.objects.select_for_update().filter(pk=autopilot.pk, **{field: Mode.AUTOMATIC})
+    return bool(list(rows))
 
 
 def _spread(autopilot: Autopilot, now: datetime, usual: DemandRead) -> Said:
     """Hosts that it switched off are woken, one look after the other; then the load is evened out."""
-    if autopilot.packing == Mode.AUTOMATIC and (host := _freed_by_itself(autopilot)) is not None:
-        host_services.host_power_on(autopilot_account(), host)
-        return Goal.SPREAD, Outcome.WOKE, f"{host.name} is woken: it is an hour in which the work is spread.", None
-    if sentence := _looked_lately(autopilot, now):
-        return Goal.SPREAD, Outcome.WAITS, sentence, None
+    if autopilot.packing == Mode.AUTOMATIC and (host := _freed_by_itself(autopilot, now)) is not None:
+        return _wake(autopilot, Goal.SPREAD, host, "it is an hour in which the work is spread.")
+    if _looked_lately(autopilot, now):
+        return Goal.SPREAD, Outcome.NOTHING, "", None  # what it found then still stands
     world = data_center_read(autopilot.site, now, usual(autopilot))
     policy = planner_policy(policy_of(autopilot.site))
     most = moves_left(autopilot, now)
@@ -147,8 +178,8 @@ def _spread(autopilot: Autopilot, now: datetime, usual: DemandRead) -> Said:
     return _act(autopilot, Goal.SPREAD, autopilot.packing, world, answer, sentence)
 
 
-def _freed_by_itself(autopilot: Autopilot) -> Host | None:
-    """A host that is off because a plan of its own switched it off."""
+def _freed_by_itself(autopilot: Autopilot, now: datetime) -> Host | None:
+    """A host that is off because a plan of its own switched it off, and that has not just failed to wake."""
     offs = PlanAction.objects.filter(
         plan__site=autopilot.site,
         plan__approved_by__username=ACCOUNT,
@@ -157,16 +188,17 @@ def _freed_by_itself(autopilot: Autopilot) -> Host | None:
         source__power=Host.Power.OFF,
         source__is_in_maintenance=False,
     )
+    offs = offs.exclude(source__in=not_waking(autopilot.site, now))
     action = offs.select_related("source__bmc", "source__rack__site").order_by("source__name").first()
     return action.source if action else None
 
 
-def _looked_lately(autopilot: Autopilot, now: datetime) -> str:
-    """A sentence while the last time was only just; otherwise notes this time."""
+def _looked_lately(autopilot: Autopilot, now: datetime) -> bool:
+    """Whether the last time was only just; otherwise notes this time."""
     if autopilot.packed_at is not None and now - autopilot.packed_at < PACK_EVERY:
-        return f"Looked into at {autopilot.packed_at:%H:%M} UTC, and again every five minutes."
+        return True
     Autopilot.objects.filter(pk=autopilot.pk).update(packed_at=now)
-    return ""
+    return False
 
 
 def _pack(autopilot: Autopilot, now: datetime, usual: DemandRead) -> Said:
@@ -199,8 +231,12 @@ def _act(
     noted = {"autopilot": goal, "autopilot_said": sentence}
     plan = proposal_propose(account, autopilot.site, world, answer, noted)
     if mode == Mode.AUTOMATIC:
-        plan_approve(account, plan)
-        return goal, Outcome.BEGAN, sentence, plan
+        with transaction.atomic():
+            if _is_still(autopilot, goal):
+                plan_approve(account, plan)
+                return goal, Outcome.BEGAN, sentence, plan
+        plan_reject(account, plan)
+        return goal, Outcome.WAITS, CHANGED, None
     return goal, Outcome.ASKED if mode == Mode.APPROVE else Outcome.RECOMMENDED, sentence, plan
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
+from datacenter.planner.compatibility import why_closed
 from datacenter.planner.data import from_data
 from datacenter.snapshot import changes_between, data_center_read, fingerprint
 from hosts.access import may
@@ -135,8 +136,8 @@ def _obstacles(plan: Plan, now: planner.DataCenter) -> list[str]:
         target, workload = hosts.get(str(action.target_id)), workloads.get(str(action.workload_id))
         if target is None or workload is None:
             sentences.append(f"{action.workload_name} or its target is gone.")
-        elif not target.accepts_work:
-            sentences.append(f"{target.accepts_reason}.")
+        elif closed := why_closed(target):
+            sentences.append(f"{closed}.")
         elif reason := workload.why_fixed:
             sentences.append(f"{reason.rstrip('.')}.")
     return list(dict.fromkeys(sentences))

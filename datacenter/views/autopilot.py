@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from datacenter.forms import AutopilotForm
+from datacenter.hours import next_opening, windows_read
 from datacenter.models import Autopilot, AutopilotDecision
 from datacenter.services.autopilot import autopilot_edit, autopilot_of, autopilot_stop
 from hosts.access import may
@@ -22,14 +27,8 @@ DECISIONS_SHOWN = 15
 
 @page("view")
 def autopilot(request: HttpRequest) -> HttpResponse:
-    rows = [
-        (
-            autopilot_of(site),
-            AutopilotDecision.objects.filter(site=site).select_related("plan")[:DECISIONS_SHOWN],
-        )
-        for site in Site.objects.order_by("name")
-    ]
-    is_on = any(row.is_on for row, _ in rows)
+    rows = [_row(autopilot_of(site)) for site in Site.objects.order_by("name")]
+    is_on = any(row.is_on for row, *_ in rows)
     refused = None if is_on else "It is off at every site."
     if not may(request.user, "operate"):
         refused = "Your role only allows looking. Ask an administrator for the role of operator."
@@ -38,6 +37,13 @@ def autopilot(request: HttpRequest) -> HttpResponse:
     return render_page(
         request, "datacenter/autopilot.html", "datacenter/_autopilot.html", {"rows": rows, "buttons": [stop]}
     )
+
+
+def _row(row: Autopilot) -> tuple[Autopilot, QuerySet[AutopilotDecision], str]:
+    """The site's autopilot, its newest decisions, and the hours that come next."""
+    decisions = AutopilotDecision.objects.filter(site=row.site).select_related("plan")[:DECISIONS_SHOWN]
+    coming = next_opening(windows_read(row.windows), timezone.now().astimezone(ZoneInfo(row.time_zone)))
+    return row, decisions, f"{coming[0]} from {coming[1]:%a %H:%M}" if coming else ""
 
 
 @action("operate")

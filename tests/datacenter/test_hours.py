@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from datacenter.hours import open_kinds, why_not_packed, windows_read
+from datacenter.hours import next_opening, open_kinds, why_not_packed, windows_read
 from hosts.errors import Invalid
 
 TEXT = "dense daily 22:00-05:00\n\nspread mon-fri 05:00-06:30\nFROZEN Sat,Sun 0:00-24:00"
@@ -71,3 +72,13 @@ def test_why_hosts_are_not_freed_now():
     assert "outside" in why_not_packed(windows_read("dense daily 22:00-05:00"), noon)
     assert "frozen" in why_not_packed(windows_read("frozen daily 11:00-13:00"), noon)
     assert "spread" in why_not_packed(windows_read("spread daily 11:00-13:00"), noon)
+
+
+def test_the_next_hours_are_named_with_their_time():
+    zone = ZoneInfo("Europe/Berlin")
+    windows = windows_read(TEXT)
+    friday = datetime(2026, 11, 27, 12, 0, tzinfo=zone)
+    assert next_opening(windows, friday) == ("dense", datetime(2026, 11, 27, 22, 0, tzinfo=zone))
+    assert next_opening(windows, friday.replace(hour=22)) == ("frozen", datetime(2026, 11, 28, 0, 0, tzinfo=zone))
+    assert next_opening(windows_read("frozen Fri 12:00-13:00"), friday) == ("frozen", friday.replace(month=12, day=4))
+    assert next_opening([], friday) is None

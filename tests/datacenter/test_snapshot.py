@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from datacenter.metrics.demand import Demand
 from datacenter.planner import model as planner
+from datacenter.planner.compatibility import why_closed
 from datacenter.snapshot import changes_between, data_center_read, demand_of, fingerprint, policy_of
 from hosts.models import Host, Lease, Operation, Pool, PoolMount
 from tests.datacenter.world import a_container, a_host, a_site, a_vm
@@ -54,7 +55,8 @@ def test_the_number_of_statements_does_not_grow_with_the_site(django_assert_max_
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"power": Host.Power.OFF}, "powered off"),
+        ({"desired_power": Host.Power.OFF}, "powered off"),
+        ({"power": Host.Power.OFF, "is_in_maintenance": True}, "maintenance"),
         ({"is_in_maintenance": True}, "maintenance"),
         ({"is_cordoned": True}, "closed"),
         ({"last_seen_at": timezone.now() - timedelta(minutes=5)}, "does not answer"),
@@ -67,6 +69,15 @@ def test_a_host_that_takes_no_work_says_why(fields: dict, sentence: str):
 
     assert not host.accepts_work
     assert sentence in host.accepts_reason
+
+
+def test_a_host_that_is_off_takes_work_once_it_is_woken():
+    since = timezone.now() - timedelta(days=1)
+    a_host("alpha", power=Host.Power.OFF, desired_power=Host.Power.OFF, is_cordoned=True, last_seen_at=since)
+
+    host = read().hosts[0]
+
+    assert host.accepts_work and why_closed(host) == "alpha is off"
 
 
 def test_a_host_without_bmc_is_never_switched_off():

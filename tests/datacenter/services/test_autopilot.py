@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,10 +18,11 @@ from datacenter.services.autopilot import ACCOUNT, autopilot_account, autopilot_
 from datacenter.services.autopilot_looks import autopilots_look
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.errors import Forbidden, Invalid, Refused
-from hosts.models import AuditRecord, Host, Operation
+from hosts.models import AuditRecord, Host, Lease, Operation
 from tests.actors import client_of
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_host, a_site, a_user, a_vm
+from workloads.models import Workload
 
 pytestmark = pytest.mark.django_db
 NOON = datetime.fromisoformat("2026-11-27T12:00:00+00:00")  # a Friday
@@ -199,6 +200,67 @@ def test_with_nothing_to_free_it_says_so_once():
     assert again.times == 2 and AutopilotDecision.objects.count() == 1
 
 
+def test_a_plan_of_its_own_ends_where_a_frozen_hour_begins():
+    a_sprawled_site()
+    an_autopilot(windows="frozen Fri 13:00-14:00")
+    assert look(NOON).outcome == "began"
+
+    decision = look(NOON + timedelta(hours=1))
+
+    assert (decision.outcome, decision.plan) == ("stopped", Plan.objects.get())
+    assert Plan.objects.get().state == "stopped"
+
+
+def test_a_plan_of_a_person_goes_on_in_a_frozen_hour():
+    a_sprawled_site()
+    plan_approve(a_user(), a_proposal())
+    an_autopilot(windows="frozen daily 00:00-24:00")
+    look()
+    assert Plan.objects.get().state == "running"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: autopilot_stop(a_user()),
+        lambda: autopilot_edit(a_user("administrator"), a_site(), {"packing": "recommend"}),
+    ],
+)
+def test_nothing_is_begun_when_somebody_stops_it_while_it_plans(change: Callable[[], Any]):
+    a_sprawled_site()
+    an_autopilot()
+    Host.objects.update(last_seen_at=timezone.now())
+
+    def stopped_meanwhile(_: Autopilot) -> Mapping[str, Demand]:
+        change()
+        return {}
+
+    autopilots_look(timezone.now(), stopped_meanwhile, lambda _: {})
+
+    decision = AutopilotDecision.objects.get()
+    assert decision.outcome == "waits" and "changed while it looked" in decision.sentence
+    assert Plan.objects.get().state == "rejected"
+
+
+def test_no_host_is_woken_when_somebody_stops_it_while_it_plans():
+    _, demand = an_overload()
+    Host.objects.filter(name="beta").update(power="off", desired_power="off", is_cordoned=True)
+    an_autopilot(packing="off", relief="automatic", overloaded_for_s=15)
+    began = timezone.now()
+    look(began, demand)
+    Host.objects.update(last_seen_at=began + timedelta(minutes=1))
+
+    def stopped_meanwhile(_: Autopilot) -> Mapping[str, Demand]:
+        autopilot_stop(a_user())
+        return demand
+
+    autopilots_look(began + timedelta(minutes=1), lambda _: {}, stopped_meanwhile)
+
+    assert not Operation.objects.exists()
+    newest = AutopilotDecision.objects.first()
+    assert newest is not None and "changed while it looked" in newest.sentence
+
+
 def an_overload() -> tuple[Host, dict[str, Demand]]:
     """Two busy VMs on one host beside an empty one."""
     alpha = a_host("alpha")
@@ -231,7 +293,7 @@ def test_a_peak_that_passes_moves_nothing():
 
 def test_a_host_is_woken_when_nobody_else_has_room():
     _, demand = an_overload()
-    Host.objects.filter(name="beta").update(power="off", desired_power="off")
+    Host.objects.filter(name="beta").update(power="off", desired_power="off", is_cordoned=True)
     an_autopilot(packing="off", relief="automatic", overloaded_for_s=15)
     began = timezone.now()
     look(began, demand)
@@ -243,11 +305,87 @@ def test_a_host_is_woken_when_nobody_else_has_room():
     assert "being switched" in look(began + timedelta(minutes=2), demand).sentence
 
 
+def an_overload_with_one_asleep(**values: Any) -> tuple[dict[str, Demand], datetime]:
+    """Alpha has had too much to do for a minute, beta is off, and an autopilot relieves by itself."""
+    _, demand = an_overload()
+    Host.objects.filter(name="beta").update(power="off", desired_power="off", is_cordoned=True)
+    an_autopilot(packing="off", relief="automatic", overloaded_for_s=15, **values)
+    began = timezone.now()
+    look(began, demand)
+    return demand, began + timedelta(minutes=1)
+
+
+def test_no_host_is_woken_that_would_be_of_no_help():
+    demand, at = an_overload_with_one_asleep()
+    Workload.objects.update(is_pinned=True, pin_reason="It stays.")
+    decision = look(at, demand)
+    assert decision.outcome == "failed" and "stays over its limits" in decision.sentence
+    assert not Operation.objects.exists()
+
+
+def test_no_host_in_maintenance_is_woken():
+    demand, at = an_overload_with_one_asleep()
+    Host.objects.filter(name="beta").update(is_in_maintenance=True)
+    assert look(at, demand).outcome == "failed"
+    assert not Operation.objects.exists()
+
+
+def test_a_host_that_did_not_wake_is_not_asked_again_at_once():
+    demand, at = an_overload_with_one_asleep()
+    look(at, demand)
+    Operation.objects.update(state="failed", finished_at=timezone.now())
+    Lease.objects.all().delete()
+
+    decision = look(at + timedelta(minutes=1), demand)
+
+    assert decision.outcome == "failed" and Operation.objects.count() == 1
+    a_host("gamma", power="off", desired_power="off", is_cordoned=True)
+    assert "gamma is woken" in look(at + timedelta(minutes=2), demand).sentence
+
+
+def test_a_proposal_to_free_hosts_does_not_keep_a_hot_host_waiting():
+    _, demand = an_overload()
+    a_host("gamma")
+    for name in ("beta", "gamma"):
+        a_vm(f"small-{name}", Host.objects.get(name=name))
+    an_autopilot(packing="recommend", relief="automatic", overloaded_for_s=15)
+    began = timezone.now()
+    assert look(began, {}).outcome == "recommended"
+    look(began + timedelta(minutes=1), demand)
+
+    decision = look(began + timedelta(minutes=2), demand)
+
+    assert (decision.goal, decision.outcome) == ("relieve", "began")
+
+
+@pytest.mark.parametrize(("mode", "state"), [("automatic", "rejected"), ("approve", "planning")])
+def test_a_persons_open_plan_waits_for_relief_only_where_that_acts_by_itself(mode: str, state: str):
+    _, demand = an_overload()
+    an_autopilot(packing="off", relief=mode, overloaded_for_s=15)
+    own = plan_request(a_user(), a_site())
+    look(timezone.now(), demand)
+    look(timezone.now() + timedelta(minutes=1), demand)
+    assert Plan.objects.get(pk=own.pk).state == state
+
+
+def test_a_recommended_relief_is_forgotten_after_a_while():
+    _, demand = an_overload()
+    an_autopilot(packing="off", relief="recommend", overloaded_for_s=15)
+    began = timezone.now()
+    look(began, demand)
+    plan = look(began + timedelta(minutes=1), demand).plan
+    assert plan is not None
+
+    look(began + timedelta(minutes=20), {})
+
+    assert Plan.objects.get(pk=plan.pk).state == "rejected"
+
+
 def test_in_spread_hours_it_wakes_what_it_switched_off_and_nothing_else():
     a_sprawled_site()
     account = autopilot_account()
     for name in ("beta", "gamma"):
-        Host.objects.filter(name=name).update(power="off", desired_power="off")
+        Host.objects.filter(name=name).update(power="off", desired_power="off", is_cordoned=True)
     plan = Plan.objects.create(
         site=a_site(), state="done", approved_by=account, approved_at=timezone.now() - timedelta(hours=9)
     )
