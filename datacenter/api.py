@@ -29,6 +29,8 @@ from datacenter.services.savings import site_saving
 from hosts.api import OPERATE, VIEW, host_found, operations
 from hosts.api import router as hosts
 from hosts.errors import NotFound, StowageError
+from hosts.job_api import decommissioned
+from hosts.job_api import router as host_jobs
 from workloads.api import images
 from workloads.api import router as workloads
 from workloads.console_api import router as consoles
@@ -109,6 +111,8 @@ def plan_stop(request: HttpRequest, uuid: UUID) -> Plan:
 # The documentation page of django-ninja loads scripts from elsewhere: only the description itself is served.
 api = NinjaAPI(title="Stowage", version="1", docs_url=None, openapi_url=None)
 api.add_router("/hosts", hosts)
+api.add_router("/hosts", host_jobs)
+api.add_router("/decommissioned", decommissioned)
 api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
 api.add_router("/images", images)

@@ -14,7 +14,7 @@ from datacenter.metrics.demand import Demand
 from datacenter.models import Policy, Tariff
 from datacenter.planner import model as planner
 from hosts import states as host_states
-from hosts.models import Host, Lease, Operation, Site
+from hosts.models import Host, HostJob, Lease, Operation, Site
 from hosts.operations.lease import busy_sentence
 from workloads import states as workload_states
 from workloads.models import Container, VirtualMachine, Workload
@@ -76,7 +76,7 @@ def data_center_read(site: Site, now: datetime, demand: Mapping[str, Demand] | N
     """
     hosts = list(
         Host.objects.filter(rack__site=site, lifecycle=Host.Lifecycle.ENROLLED)
-        .select_related("rack__site", "bmc")
+        .select_related("rack__site", "bmc", "job")
         .prefetch_related("pool_mounts__pool")
         .order_by("name")
     )
@@ -127,9 +127,12 @@ def _pool_ids(host: Host) -> set[str]:
 
 def planner_host(host: Host, facts: Facts) -> planner.Host:
     is_asleep = host.power == Host.Power.OFF  # its work is refused for that; what else is in the way decides on waking
+    job = host_states.job_sentence(host)
     closed = host_states.why_closed_once_on(host) if is_asleep else host_states.why_not(host, "place", now=facts.now)
-    closed = closed or facts.busy.get(("host", str(host.pk))) or ""
+    closed = closed or facts.busy.get(("host", str(host.pk))) or job
     has_bmc = host_states.has_bmc(host)
+    # A spare may be dark; what is lent to somebody is theirs to switch.
+    not_ours = job if job and host.job.kind != HostJob.Kind.SPARE else ""
     return planner.Host(
         id=str(host.pk),
         name=host.name,
@@ -139,8 +142,8 @@ def planner_host(host: Host, facts: Facts) -> planner.Host:
         idle_watts=host.idle_watts,
         peak_watts=max(host.idle_watts, host.peak_watts),
         is_on=not is_asleep,
-        can_power_off=has_bmc,
-        power_off_reason="" if has_bmc else f"{host.name} has no BMC on record, so nobody could wake it.",
+        can_power_off=has_bmc and not not_ours,
+        power_off_reason=not_ours or ("" if has_bmc else f"{host.name} has no BMC on record, so nobody could wake it."),
         accepts_work=not closed,
         accepts_reason=closed.rstrip("."),
         architecture=host.architecture or "x86_64",

@@ -11,8 +11,10 @@ from hosts.models import (
     AuditRecord,
     Bmc,
     BmcProposal,
+    Decommission,
     Entry,
     Host,
+    HostJob,
     Lease,
     Operation,
     Plane,
@@ -134,3 +136,14 @@ class AuditRecordAdmin(ReadOnlyAdmin):
     list_display = ("at", "user_name", "verb", "thing_kind", "thing_name")
     list_filter = ("verb", "thing_kind")
     search_fields = ("thing_name", "user_name")
+
+
+@admin.register(HostJob)
+class HostJobAdmin(ReadOnlyAdmin):
+    list_display = ("host", "kind", "note", "until", "given_by_name")
+    list_select_related = ("host",)
+
+
+@admin.register(Decommission)
+class DecommissionAdmin(ReadOnlyAdmin):
+    list_display = ("host_name", "at")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 
 from hosts.errors import Invalid, Refused, StowageError
-from hosts.models import Host, Rack
+from hosts.models import Host, HostJob, Rack
 
 
 def add_error(form: forms.Form, error: StowageError) -> None:
@@ -94,6 +94,16 @@ class EnrolForm(BmcForm):
         help_text="https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI. Leave empty if there is none.",
     )
     bmc_password = _bmc_password("Kept encrypted and never shown again.")
+
+
+class JobForm(StyledForm):
+    """Another job for a freed host."""
+
+    kind = forms.ChoiceField(label="Job", choices=HostJob.Kind.choices)
+    note = forms.CharField(label="For whom or what", max_length=200, required=False)
+    until = forms.DateField(
+        label="Back on", required=False, widget=forms.DateInput(attrs={"type": "date"}), help_text="Empty: open."
+    )
 
 
 class RackForm(StyledForm):

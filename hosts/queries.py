@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from hosts.models import Entry, Host, Operation, Site
+from hosts.states import job_sentence
 
 SILENT_AFTER = timedelta(seconds=15)
 OPEN_STATES = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
@@ -32,7 +33,7 @@ def host_status(host: Host, now: datetime | None = None) -> HostStatus:
     if host.lifecycle == Host.Lifecycle.FAILED:
         return HostStatus("enrolment failed", host.lifecycle_reason)
     if host.power == Host.Power.OFF:
-        return HostStatus("off", f"{host.name} is switched off.")
+        return HostStatus("off", f"{host.name} is switched off. {job_sentence(host)}".strip())
     if host.last_seen_at is None or now - host.last_seen_at > SILENT_AFTER:
         return HostStatus("not answering", f"{host.name} has not been heard for more than 15 seconds.")
     if host.hypervisor_sentence or host.engine_sentence:
@@ -41,6 +42,8 @@ def host_status(host: Host, now: datetime | None = None) -> HostStatus:
         return HostStatus("maintenance", "It takes no new workloads until maintenance ends.")
     if host.is_cordoned:
         return HostStatus("cordoned", "It takes no new workloads.")
+    if lent := job_sentence(host):
+        return HostStatus("cordoned", lent)
     return HostStatus("on", f"{host.name} is on and answers.")
 
 
@@ -66,7 +69,7 @@ def verbs_shown(host: Host) -> list[str]:
 def hosts_all() -> QuerySet[Host]:
     """Every host with its place and the number of its workloads; one query."""
     counted = Count("workloads", filter=~Q(workloads__state="gone"))
-    rows = Host.objects.select_related("rack__site", "bmc").annotate(workload_count=counted)
+    rows = Host.objects.select_related("rack__site", "bmc", "job").annotate(workload_count=counted)
     # said anew: Django leaves a model's own ordering out of grouped queries
     return rows.order_by("rack__site__name", "rack__name", "name")
 

@@ -19,6 +19,8 @@ HostVerb = Literal[
     "remove",
     "retry_enrolment",
     "shell",
+    "give_job",
+    "decommission",
 ]
 HOST_VERBS: tuple[HostVerb, ...] = (
     "place",
@@ -32,9 +34,21 @@ HOST_VERBS: tuple[HostVerb, ...] = (
     "retry_enrolment",
     "drain",
     "shell",
+    "give_job",
+    "decommission",
 )
 SILENT_AFTER = timedelta(seconds=30)
-_NEEDS_ENROLLED = ("place", "power_on", "power_off", "maintenance_on", "maintenance_off", "drain", "edit_bmc", "shell")
+_NEEDS_ENROLLED = (
+    "give_job",
+    "place",
+    "power_on",
+    "power_off",
+    "maintenance_on",
+    "maintenance_off",
+    "drain",
+    "edit_bmc",
+    "shell",
+)
 
 
 def is_silent(host: Any, now: datetime | None = None) -> bool:
@@ -121,6 +135,28 @@ def _retry_enrolment(host: Any, _now: datetime | None) -> str | None:
     return None if host.lifecycle == "failed" else f"{host.name} is {host.lifecycle}; there is nothing to retry."
 
 
+def _give_job(host: Any, _now: datetime | None) -> str | None:
+    """Emptiness is the service's question: it needs the database."""
+    return None
+
+
+def _decommission(host: Any, _now: datetime | None) -> str | None:
+    if host.lifecycle == "enrolled" and host.power != "off":
+        return f"{host.name} is not switched off. Switch it off first."
+    return None
+
+
+def job_sentence(host: Any) -> str:
+    """What other job the host has, empty where it has none. Reads the relation: select_related("job") for many."""
+    job = getattr(host, "job", None)
+    if job is None:
+        return ""
+    until = f" until {job.until:%Y-%m-%d}" if job.until else ""
+    if job.kind == "spare":
+        return f"{host.name} is held as a spare{until}."
+    return f"{host.name} is lent to {job.note or job.get_kind_display()}{until}."
+
+
 def _shell(host: Any, now: datetime | None) -> str | None:
     if not host.is_shell_enabled:
         return (
@@ -145,6 +181,8 @@ def has_bmc(host: Any) -> bool:
 
 
 _REASONS = {
+    "give_job": _give_job,
+    "decommission": _decommission,
     "place": _place,
     "power_on": _power_on,
     "power_off": _power_off,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from hosts.views import hosts, operations, shell
+from hosts.views import hosts, jobs, operations, shell
 
 
 class HostVerb:
@@ -32,6 +32,10 @@ urlpatterns = [
     path("hosts/<uuid:uuid>/shell/", shell.host_shell, name="host-shell"),
     path("hosts/<uuid:uuid>/power-model/", hosts.host_power_model, name="host-power-model"),
     path("hosts/<uuid:uuid>/remove/", hosts.host_remove, name="host-remove"),
+    path("hosts/<uuid:uuid>/job/", jobs.host_job_give, name="host-job"),
+    path("hosts/<uuid:uuid>/job/end/", jobs.host_job_end, name="host-job-end"),
+    path("hosts/<uuid:uuid>/decommission/", jobs.host_decommission, name="host-decommission"),
+    path("hosts/decommissioned/", jobs.decommissioned, name="decommissioned"),
     path("operations/", operations.operation_list, name="operations"),
     path("operations/count/", operations.operation_count, name="operation-count"),
     path("operations/<uuid:uuid>/", operations.operation_page, name="operation"),

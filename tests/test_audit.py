@@ -15,7 +15,7 @@ from django.utils import timezone
 from datacenter.models import Autopilot, Recovery, Silence
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.credentials import password_encrypt
-from hosts.models import AuditRecord, Host, Operation
+from hosts.models import AuditRecord, Host, HostJob, Operation
 from tests.actors import client_of
 from tests.datacenter.alerts.world import a_channel, a_rule, an_alert
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
@@ -133,6 +133,21 @@ def pull() -> tuple[str, Any]:
 def image_on_host() -> tuple[str, Any]:
     image = HostImage.objects.create(host=host_make(), engine_id="sha256:1", names=["redis:7"])
     return f"/api/container-images/{image.pk}", None
+
+
+def a_job() -> tuple[str, Any]:
+    return f"/api/hosts/{host_make().pk}/job", {"kind": "qa"}
+
+
+def a_job_given() -> tuple[str, Any]:
+    host = host_make()
+    HostJob.objects.create(host=host, kind="spare", given_by_name="somebody")
+    return f"/api/hosts/{host.pk}/job", None
+
+
+def a_dark_host() -> tuple[str, Any]:
+    host = host_make("retiring", power="off", desired_power="off")
+    return f"/api/hosts/{host.pk}/decommission", {"name": "retiring", "is_wiped": True}
 
 
 def left_file() -> tuple[str, Any]:
@@ -261,6 +276,9 @@ CHANGES: dict[str, Change] = {
     f"DELETE /api/images/{UUID}": lambda: (f"/api/images/{image_make().pk}", None),
     "PUT /api/autopilot/{int:site_id}": autopilot_settings,
     "POST /api/autopilot/stop": autopilot_on,
+    f"PUT /api/hosts/{UUID}/job": a_job,
+    f"DELETE /api/hosts/{UUID}/job": a_job_given,
+    f"POST /api/hosts/{UUID}/decommission": a_dark_host,
     "POST /api/container-images/pull": pull,
     f"DELETE /api/container-images/{UUID}": image_on_host,
     f"DELETE /api/storage/files/{UUID}": left_file,

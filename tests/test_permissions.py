@@ -23,7 +23,7 @@ from datacenter.api import api
 from datacenter.models import AlertRule, Plan, Question, Recovery, Silence
 from datacenter.routing import websocket_urlpatterns
 from hosts.access import may
-from hosts.models import Host, Operation, Site
+from hosts.models import Decommission, Host, Operation, Site
 from tests import factories
 from tests.actors import ACTORS, ANONYMOUS, VERBS_OF, client_of, user_of
 from tests.datacenter.alerts.world import a_channel, an_alert
@@ -97,6 +97,7 @@ def world(db: None) -> dict[str, str]:
         "containers": str(container.pk),
         "images": str(image.pk),
         "container-images": str(HostImage.objects.create(host=host, engine_id="sha256:1", names=["redis:7"]).pk),
+        "decommissioned": str(Decommission.objects.create(host_name="gone", document={}, signature="x").pk),
         "storage": str(factories.pool_file_make(host.pool_mounts.get()).pk),
         "registries": str(Registry.objects.create(address="registry.example", username="puller").pk),
         "schedules": str(Schedule.objects.create(name="nightly", verb="stop", workload=vm, cron="0 22 * * *").pk),

@@ -187,6 +187,7 @@ def _freed_by_itself(autopilot: Autopilot, now: datetime) -> Host | None:
         state=PlanAction.State.DONE,
         source__power=Host.Power.OFF,
         source__is_in_maintenance=False,
+        source__job=None,
     )
     offs = offs.exclude(source__in=not_waking(autopilot.site, now))
     action = offs.select_related("source__bmc", "source__rack__site").order_by("source__name").first()

@@ -1,5 +1,6 @@
 from hosts.models.audit import AuditRecord
 from hosts.models.host import Host
+from hosts.models.job import Decommission, HostJob
 from hosts.models.operation import Entry, Lease, Operation
 from hosts.models.place import Rack, Site
 from hosts.models.plane import Plane
@@ -11,8 +12,10 @@ __all__ = [
     "Bmc",
     "BmcAddress",
     "BmcProposal",
+    "Decommission",
     "Entry",
     "Host",
+    "HostJob",
     "Lease",
     "Operation",
     "Plane",

@@ -8,6 +8,7 @@ from hosts.services.bmc import host_bmc_edit
 from hosts.services.doors import refuse_unless
 from hosts.services.enrolment import Enrolment, host_enrol, host_remove, host_retry_enrolment
 from hosts.services.hosts import host_edit, host_maintain, host_power_off, host_power_on
+from hosts.services.jobs import host_decommission, host_job_end, host_job_give, is_genuine
 from hosts.services.operations import operation_cancel, operation_close, operation_retry
 from hosts.services.places import rack_create, site_create
 from hosts.services.planes import plane_of_token, plane_token_issue
@@ -15,13 +16,17 @@ from hosts.services.planes import plane_of_token, plane_token_issue
 __all__ = [
     "Enrolment",
     "host_bmc_edit",
+    "host_decommission",
     "host_edit",
     "host_enrol",
+    "host_job_end",
+    "host_job_give",
     "host_maintain",
     "host_power_off",
     "host_power_on",
     "host_remove",
     "host_retry_enrolment",
+    "is_genuine",
     "operation_cancel",
     "operation_close",
     "operation_retry",

@@ -10,13 +10,14 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from hosts import queries, services
 from hosts.access import may
 from hosts.buttons import Button, Link
 from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
-from hosts.forms import BmcForm, CorrectionForm, EnrolForm, PowerModelForm, RackForm, add_error
+from hosts.forms import BmcForm, CorrectionForm, EnrolForm, JobForm, PowerModelForm, RackForm, add_error
 from hosts.models import Host, Plane, Rack
 from hosts.once import key_of
 from hosts.regions import render_page, text_asked
@@ -77,6 +78,12 @@ def host_context(request: HttpRequest, host: Host) -> dict[str, Any]:
         "remove": remove_button(request, host),
         "power_form": PowerModelForm.of(host),
         "bmc": getattr(host, "bmc", None),
+        "job": getattr(host, "job", None),
+        "job_form": JobForm(),
+        "job_refused": why_not(host, "give_job", busy=busy_with("host", host.pk)),
+        "decommission_refused": why_not(host, "decommission", busy=busy_with("host", host.pk)),
+        "today": timezone.localdate(),
+        "may_operate": may(request.user, "operate", host),
         "may_administer": may(request.user, "administer", host),
         "source": f"host:{host.pk}",
         "sources": [f"host:{host.pk}", *(f"workload:{row.pk}" for row in workloads)],
