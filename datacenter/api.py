@@ -26,6 +26,7 @@ from datacenter.recoveries_api import router as recoveries
 from datacenter.schemas import PlanDetailOut, PlanIn, PlanOut, SiteOut
 from datacenter.services import plans as services
 from datacenter.services.savings import site_saving
+from datacenter.services.undoing import plan_undo
 from hosts.api import OPERATE, VIEW, host_found, operations
 from hosts.api import router as hosts
 from hosts.errors import NotFound, StowageError
@@ -106,6 +107,24 @@ def plan_settle(request: HttpRequest, uuid: UUID) -> Plan:
 def plan_stop(request: HttpRequest, uuid: UUID) -> Plan:
     services.plan_stop(request.user, plan_found(uuid))
     return plan_found(uuid)
+
+
+@plans.post("/{uuid:uuid}/pause", response=PlanOut, auth=OPERATE)
+def plan_pause(request: HttpRequest, uuid: UUID) -> Plan:
+    services.plan_pause(request.user, plan_found(uuid))
+    return plan_found(uuid)
+
+
+@plans.post("/{uuid:uuid}/resume", response=PlanOut, auth=OPERATE)
+def plan_resume(request: HttpRequest, uuid: UUID) -> Plan:
+    services.plan_resume(request.user, plan_found(uuid))
+    return plan_found(uuid)
+
+
+@plans.post("/{uuid:uuid}/undo", response={202: PlanOut}, auth=OPERATE)
+def plan_undone(request: HttpRequest, uuid: UUID) -> Status[Plan]:
+    """A new plan that takes this one back, to be approved like any other."""
+    return Status(202, plan_undo(request.user, plan_found(uuid)))
 
 
 # The documentation page of django-ninja loads scripts from elsewhere: only the description itself is served.

@@ -78,6 +78,7 @@ class PlanOut(Schema):
     created_at: datetime
     approved_at: datetime | None
     finished_at: datetime | None
+    paused_at: datetime | None
 
     @staticmethod
     def resolve_site(plan: Plan) -> str:

@@ -53,6 +53,8 @@ VERBS = {
     "plan_approve": "approved the plan",
     "plan_reject": "rejected the plan",
     "plan_stop": "stopped the plan",
+    "plan_pause": "paused the plan",
+    "plan_resume": "went on with the plan",
     "alert_rule_create": "made an alert rule",
     "alert_rule_edit": "changed an alert rule",
     "alert_rule_on": "switched an alert rule on",

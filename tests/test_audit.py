@@ -12,7 +12,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from datacenter.models import Autopilot, Recovery, Silence
+from datacenter.models import Autopilot, Plan, PlanAction, Recovery, Silence
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.credentials import password_encrypt
 from hosts.models import AuditRecord, Host, HostJob, Operation
@@ -57,6 +57,19 @@ def on_plan(verb: str, *, running: bool = False) -> Change:
         return f"/api/plans/{plan.pk}{verb}", None
 
     return make
+
+
+def paused_plan() -> tuple[str, Any]:
+    path, body = on_plan("/resume", running=True)()
+    Plan.objects.update(paused_at=timezone.now())
+    return path, body
+
+
+def done_plan() -> tuple[str, Any]:
+    path, body = on_plan("/undo", running=True)()
+    PlanAction.objects.update(state="done")
+    Plan.objects.update(state="done", finished_at=timezone.now())
+    return path, body
 
 
 def enrolment() -> tuple[str, Any]:
@@ -290,6 +303,9 @@ CHANGES: dict[str, Change] = {
     f"POST /api/plans/{UUID}/reject": on_plan("/reject"),
     f"POST /api/plans/{UUID}/settle": plan_in_the_making,
     f"POST /api/plans/{UUID}/stop": on_plan("/stop", running=True),
+    f"POST /api/plans/{UUID}/pause": on_plan("/pause", running=True),
+    f"POST /api/plans/{UUID}/resume": paused_plan,
+    f"POST /api/plans/{UUID}/undo": done_plan,
     f"POST /api/questions/fit/{UUID}": ask_fit,
     "POST /api/questions/backtest": ask_of_site("backtest"),
     "POST /api/questions/lose": ask_of_site("lose"),

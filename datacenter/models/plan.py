@@ -40,6 +40,8 @@ class Plan(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     approved_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField(null=True)  # while it runs: no further act begins
+    paused_by_name = models.CharField(max_length=150, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
@@ -59,11 +61,12 @@ class Plan(models.Model):
 
 
 class PlanAction(models.Model):
-    """One act of a plan: a move, or a host's power-off once it is empty."""
+    """One act of a plan: a move, a host's power-off once it is empty, or its power-on before work goes there."""
 
     class Kind(models.TextChoices):
         MOVE = "move", "move"
         POWER_OFF = "power_off", "power off"
+        POWER_ON = "power_on", "power on"
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .loosening import smallest_change
     from .placement import place
     from .purchase import what_to_buy, what_to_retire
+    from .rearranging import rearrange
     from .recovery import recover, survives
     from .relieving import relieve
     from .replaying import backtest
@@ -43,6 +44,7 @@ __all__ = [
     "peaking_together",
     "place",
     "plan",
+    "rearrange",
     "recover",
     "relieve",
     "right_sizes",
@@ -73,6 +75,7 @@ _HOMES = {
     "place": "placement",
     "what_to_buy": "purchase",
     "what_to_retire": "purchase",
+    "rearrange": "rearranging",
     "recover": "recovery",
     "survives": "recovery",
     "relieve": "relieving",

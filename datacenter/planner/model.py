@@ -292,7 +292,7 @@ class JointLoss:
 class Plan:
     """The answer. `refusals` holds a sentence for everything asked for that cannot be done."""
 
-    goal: Literal["consolidate", "evacuate", "balance", "relieve"]
+    goal: Literal["consolidate", "evacuate", "balance", "relieve", "rearrange"]
     moves: tuple[Move, ...]
     hosts_to_power_off: tuple[str, ...]
     hosts_kept: tuple[KeptHost, ...]

@@ -60,7 +60,8 @@ def plan_advance(plan_id: uuids.UUID | str) -> None:
 def _title(action: PlanAction) -> str:
     if action.kind == PlanAction.Kind.MOVE:
         return f"The move of {action.workload_name} to {action.target or 'a removed host'}"
-    return f"Switching {action.source or 'a removed host'} off"
+    way = "on" if action.kind == PlanAction.Kind.POWER_ON else "off"
+    return f"Switching {action.source or 'a removed host'} {way}"
 
 
 def _settle(action: PlanAction) -> None:
@@ -81,7 +82,7 @@ def _settle(action: PlanAction) -> None:
 
 def _startable(plan: Plan, actions: list[PlanAction]) -> list[PlanAction]:
     """Waiting acts whose predecessors are done, as many as the limits per host let run beside those that do."""
-    if plan.state != Plan.State.RUNNING:
+    if plan.state != Plan.State.RUNNING or plan.paused_at is not None:
         return []
     policy = policy_of(plan.site)
     done = {action.number for action in actions if action.state == State.DONE}
@@ -112,7 +113,9 @@ def _begin(plan: Plan, action: PlanAction) -> bool:
     workers only one gets through.
     """
     with transaction.atomic():
-        claimed = PlanAction.objects.filter(pk=action.pk, state=State.WAITING, plan__state=Plan.State.RUNNING)
+        claimed = PlanAction.objects.filter(
+            pk=action.pk, state=State.WAITING, plan__state=Plan.State.RUNNING, plan__paused_at=None
+        )
         if not claimed.update(state=State.RUNNING):
             return True
         try:
@@ -129,10 +132,12 @@ def _begin(plan: Plan, action: PlanAction) -> bool:
 
 def _operation_start(plan: Plan, action: PlanAction, user: AbstractBaseUser | AnonymousUser) -> Operation:
     key = f"plan-action-{action.pk}"
-    if action.kind == PlanAction.Kind.POWER_OFF:
+    if action.kind in (PlanAction.Kind.POWER_OFF, PlanAction.Kind.POWER_ON):
         if action.source is None:
             raise Refused("The host was removed meanwhile.")
-        return host_services.host_power_off(user, action.source, idempotency_key=key)
+        is_off = action.kind == PlanAction.Kind.POWER_OFF
+        switch = host_services.host_power_off if is_off else host_services.host_power_on
+        return switch(user, action.source, idempotency_key=key)
     if action.workload is None or action.target is None:
         raise workload_services.gone(action.workload_name)
     if action.workload.host_id != action.source_id:

@@ -22,6 +22,7 @@ from datacenter.planner.data import to_data
 from datacenter.planner.watching import Watch
 from datacenter.services.plans import plan_open
 from datacenter.services.savings import saving, tariff_of
+from datacenter.services.undoing import undo_answer
 from datacenter.snapshot import data_center_read, fingerprint, planner_policy, policy_of
 from hosts.errors import Refused, StowageError
 from hosts.models import Site
@@ -43,15 +44,21 @@ def plan_make(plan: Plan, demand: dict[str, Demand]) -> None:
     world = data_center_read(plan.site, timezone.now(), demand)
     if not world.hosts:
         return _fail(plan, f"{plan.site} has no enrolled host. Enrol one first.")
+    undone = plan.document.get("undo")
     try:
-        answer = _answer(plan, world)
+        if undone:
+            undo = undo_answer(world, planner_policy(policy_of(plan.site)), undone)
+            _refuse_unproved(undo.world, planner_policy(policy_of(plan.site)), undo.answer)
+            answer, wakes = undo.shown, undo.wakes
+        else:
+            answer, wakes = _answer(plan, world), ()
     except StowageError as error:
         return _fail(plan, error.message)
     except Exception as error:
         log.exception("Plan %s broke the planner", plan.pk)
         return _fail(plan, f"The planner made a mistake ({type(error).__name__}); the log of the plan worker has it.")
     with transaction.atomic():
-        _write_proposal(plan, world, answer)
+        _write_proposal(plan, world, answer, wakes)
 
 
 def _answer(plan: Plan, world: planner.DataCenter) -> planner.Plan:
@@ -111,7 +118,7 @@ def _fail(plan: Plan, sentence: str) -> None:
     publish_change("plan", plan.pk, "failed")
 
 
-def _write_proposal(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> None:
+def _write_proposal(plan: Plan, world: planner.DataCenter, answer: planner.Plan, wakes: tuple[str, ...] = ()) -> None:
     tariff = tariff_of(plan.site)
     why = "Each host that is on draws between its idle and peak watts, by the CPU use of what is placed on it."
     figures = saving(tariff, answer.watts_before, answer.watts_after, why).to_data()
@@ -130,18 +137,31 @@ def _write_proposal(plan: Plan, world: planner.DataCenter, answer: planner.Plan)
     )
     if not changed:
         return  # rejected meanwhile, by a newer request
-    PlanAction.objects.bulk_create(actions_of(plan, world, answer))
+    PlanAction.objects.bulk_create(actions_of(plan, world, answer, wakes))
     publish_change("plan", plan.pk, "proposed")
 
 
-def actions_of(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> list[PlanAction]:
-    """The answer's moves, and a power-off for each freed host once its moves are done."""
+def actions_of(
+    plan: Plan, world: planner.DataCenter, answer: planner.Plan, wakes: tuple[str, ...] = ()
+) -> list[PlanAction]:
+    """A power-on for each host in `wakes`, the answer's moves, and a power-off for each freed host after its moves."""
     names = {row.id: row.label for row in world.workloads}
-    number_of = {move.id: number for number, move in enumerate(answer.moves, start=1)}
+    woken = {host_id: number for number, host_id in enumerate(wakes, start=1)}
+    number_of = {move.id: number for number, move in enumerate(answer.moves, start=len(woken) + 1)}
     # only those that move: a reservation for a move under way stands in the world as a workload without a row
     moved = [move.workload for move in answer.moves]
     known = {str(pk) for pk in Workload.objects.filter(pk__in=moved).values_list("pk", flat=True)}
     actions = [
+        PlanAction(
+            plan=plan,
+            number=number,
+            kind=PlanAction.Kind.POWER_ON,
+            source_id=host_id,
+            reason="Work goes back there.",
+        )
+        for host_id, number in woken.items()
+    ]
+    actions += [
         PlanAction(
             plan=plan,
             number=number_of[move.id],
@@ -150,7 +170,7 @@ def actions_of(plan: Plan, world: planner.DataCenter, answer: planner.Plan) -> l
             workload_name=names.get(move.workload, move.workload)[:63],
             source_id=move.source,
             target_id=move.target,
-            after=[number_of[other] for other in move.after],
+            after=[*(woken[host] for host in (move.target,) if host in woken), *(number_of[one] for one in move.after)],
             reason=move.reason[:300],
         )
         for move in answer.moves

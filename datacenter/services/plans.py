@@ -43,7 +43,7 @@ def plan_request(user: AbstractBaseUser, site: Site, *, evacuate: Host | None = 
     if evacuate is not None and (reason := why_not(evacuate, "drain")):
         raise Refused(reason)
     plan = plan_open(user, site, {"evacuate": str(evacuate.pk)} if evacuate else {}, evacuate)
-    transaction.on_commit(partial(_ring_planner, str(plan.pk)), robust=True)
+    planner_ring(plan)
     return plan
 
 
@@ -60,8 +60,10 @@ def plan_open(user: AbstractBaseUser, site: Site, document: dict[str, Any], evac
     return plan
 
 
-def _ring_planner(plan_id: str) -> None:
-    current_app.send_task("datacenter.plan.make", args=[plan_id], queue="plan", expires=120)
+def planner_ring(plan: Plan) -> None:
+    """Asks a plan worker to fill the plan, once the transaction is over."""
+    ring = partial(current_app.send_task, "datacenter.plan.make", args=[str(plan.pk)], queue="plan", expires=120)
+    transaction.on_commit(ring, robust=True)
 
 
 def _refuse_while_running(site: Site) -> None:
@@ -132,11 +134,12 @@ def _obstacles(plan: Plan, now: planner.DataCenter) -> list[str]:
     hosts = {host.id: host for host in now.hosts}
     workloads = {row.id: row for row in now.workloads}
     sentences = []
+    wakes = set(plan.actions.filter(kind=PlanAction.Kind.POWER_ON).values_list("source_id", flat=True))
     for action in plan.actions.filter(kind=PlanAction.Kind.MOVE):
         target, workload = hosts.get(str(action.target_id)), workloads.get(str(action.workload_id))
         if target is None or workload is None:
             sentences.append(f"{action.workload_name} or its target is gone.")
-        elif closed := why_closed(target):
+        elif (closed := why_closed(target)) and action.target_id not in wakes:
             sentences.append(f"{closed}.")
         elif reason := workload.why_fixed:
             sentences.append(f"{reason.rstrip('.')}.")
@@ -176,6 +179,28 @@ def plan_stop(user: AbstractBaseUser, plan: Plan) -> None:
         state=PlanAction.State.DROPPED, sentence="The plan was stopped."
     )
     audit_write(user, "plan_stop", "plan", plan.pk, str(plan.site))
+    ring = partial(current_app.send_task, "datacenter.plan_advance", args=[str(plan.pk)], queue="control")
+    transaction.on_commit(ring, robust=True)
+
+
+@transaction.atomic
+def plan_pause(user: AbstractBaseUser, plan: Plan) -> None:
+    """Begins no further act of a running plan until it is resumed; what is under way goes on to its end."""
+    _require_operator(user, plan)
+    if plan.paused_at is not None:
+        raise Refused("The plan is paused already.")
+    _change(plan, (State.RUNNING,), paused_at=timezone.now(), paused_by_name=user.get_username())
+    audit_write(user, "plan_pause", "plan", plan.pk, str(plan.site))
+
+
+@transaction.atomic
+def plan_resume(user: AbstractBaseUser, plan: Plan) -> None:
+    """Goes on with a paused plan. Each act is checked against the world as it is before it begins, as always."""
+    _require_operator(user, plan)
+    if plan.paused_at is None:
+        raise Refused("The plan is not paused.")
+    _change(plan, (State.RUNNING,), paused_at=None, paused_by_name="")
+    audit_write(user, "plan_resume", "plan", plan.pk, str(plan.site))
     ring = partial(current_app.send_task, "datacenter.plan_advance", args=[str(plan.pk)], queue="control")
     transaction.on_commit(ring, robust=True)
 

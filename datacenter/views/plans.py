@@ -14,6 +14,7 @@ from django.urls import reverse
 from datacenter import queries
 from datacenter.models import Plan
 from datacenter.services import plans as services
+from datacenter.services.undoing import plan_undo, why_not_undone
 from hosts.access import may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
@@ -74,8 +75,18 @@ def plan_buttons(request: HttpRequest, plan: Plan) -> list[Button]:
             ("reject", "Reject", "", "close", ""),
             ("approve", "Approve and carry out", "btn-primary", "check", approve_ask),
         ],
-        Plan.State.RUNNING: [("stop", "Stop the plan", "btn-outline-danger", "stop", stop_ask)],
+        Plan.State.RUNNING: [
+            ("pause", "Pause", "", "pause", "")
+            if plan.paused_at is None
+            else ("resume", "Go on", "btn-primary", "play", ""),
+            ("stop", "Stop the plan", "btn-outline-danger", "stop", stop_ask),
+        ],
     }
+    if plan.state in (Plan.State.DONE, Plan.State.STOPPED):
+        url = reverse("plan-undo", args=[plan.pk])
+        ask = "A plan is made that brings back what it moved. Nothing moves before you approve it."
+        undo = Button("undo", "Undo it", url, refused or why_not_undone(plan), "", "restart", ask)
+        return [_again(plan, refused), undo]
     buttons = [
         Button(verb, label, reverse(f"plan-{verb}", args=[plan.pk]), refused, style, icon_name, ask)
         for verb, label, style, icon_name, ask in drawn.get(Plan.State(plan.state), [])
@@ -85,6 +96,8 @@ def plan_buttons(request: HttpRequest, plan: Plan) -> list[Button]:
 
 def _again(plan: Plan, refused: str | None) -> Button:
     """Asks the same question of the data center as it is now."""
+    if undone := plan.document.get("undo"):
+        return Button("again", "Ask again", reverse("plan-undo", args=[undone]), refused, "", "plan")
     if host := plan.document.get("evacuate"):
         return Button("again", "Ask again", reverse("host-drain", args=[host]), refused, "", "plan")
     url, hidden = reverse("plan-request"), (("site", str(plan.site_id)),)
@@ -126,3 +139,12 @@ plan_approve = _decide(services.plan_approve, "The plan is being carried out.")
 plan_reject = _decide(services.plan_reject, "The plan is put aside.")
 plan_settle = _decide(services.plan_settle, "The search ends; the best so far is shown as soon as it is checked.")
 plan_stop = _decide(services.plan_stop, "No further move begins.")
+plan_pause = _decide(services.plan_pause, "The plan is paused. What is under way goes on to its end.")
+plan_resume = _decide(services.plan_resume, "The plan goes on.")
+
+
+@action("operate")
+def plan_undone(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    plan = get_object_or_404(Plan.objects.select_related("site"), pk=uuid)
+    made = done_or_said(request, lambda: plan_undo(request.user, plan))
+    return redirect("plan", uuid=made.pk if made else plan.pk)
