@@ -23,7 +23,8 @@ from datacenter.models import Plan
 from datacenter.questions_api import router as questions
 from datacenter.questions_api import site_found
 from datacenter.recoveries_api import router as recoveries
-from datacenter.schemas import PlanDetailOut, PlanIn, PlanOut, SiteOut
+from datacenter.schemas import DifferenceOut, PlanDetailOut, PlanIn, PlanOut, PlanTextIn, SiteOut
+from datacenter.services import plan_text
 from datacenter.services import plans as services
 from datacenter.services.savings import site_saving
 from datacenter.services.undoing import plan_undo
@@ -75,6 +76,22 @@ def plan_list(request: HttpRequest, limit: int = Query(50, ge=1, le=200)) -> Que
 def plan_request(request: HttpRequest, payload: PlanIn) -> Status[Plan]:
     evacuate = host_found(payload.evacuate) if payload.evacuate else None
     return Status(202, services.plan_request(request.user, site_found(payload.site), evacuate=evacuate))
+
+
+@plans.post("/import", response={202: PlanOut}, auth=OPERATE)
+def plan_import(request: HttpRequest, payload: PlanTextIn) -> Status[Plan]:
+    """A plan to where the text says, planned and proved anew in the data center as it is."""
+    return Status(202, plan_text.plan_import(request.user, payload.dict()))
+
+
+@plans.get("/{uuid:uuid}/text", response=PlanTextIn, auth=VIEW)
+def plan_as_text(request: HttpRequest, uuid: UUID) -> dict[str, Any]:
+    return plan_text.plan_text(plan_found(uuid))
+
+
+@plans.get("/{uuid:uuid}/compare", response=list[DifferenceOut], auth=VIEW)
+def plan_compare(request: HttpRequest, uuid: UUID, other: UUID) -> list[plan_text.Difference]:
+    return plan_text.plans_compared(plan_found(uuid), plan_found(other))
 
 
 @plans.get("/{uuid:uuid}", response=PlanDetailOut, auth=VIEW)

@@ -92,6 +92,7 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "spare_hosts": "Empty hosts to leave on",
             "survive_failures": "Hosts that may be lost at once",
             "survive_rack": "Any one rack may be lost",
+            "two_people": "Two people for each plan",
             "recover_lost_hosts": "Recover lost hosts",
             "lost_after_s": "Lost when silent for, seconds",
             "max_moves": "Moves at most",
@@ -110,6 +111,7 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "spare_hosts": "A warm reserve for sudden work.",
             "survive_failures": "After the loss of any so many hosts, all their work must find a place on the others.",
             "recover_lost_hosts": "Its power is cut by its BMC first; only then its VMs are started elsewhere.",
+            "two_people": "Who asked for a plan cannot approve it. The autopilot then only proposes.",
             "max_moves": "Empty: no limit.",
             "max_moved_gib": "Memory and copied disks. Empty: no limit.",
             "max_minutes": "As predicted, from the first move to the end of the last. Empty: no limit.",
@@ -125,7 +127,7 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
         ("What must survive", "survive_failures survive_rack spare_hosts recover_lost_hosts lost_after_s"),
         (
             "What a plan looks for, and what it may cost",
-            "objective max_moves max_moved_gib max_minutes break_even_hours",
+            "objective max_moves max_moved_gib max_minutes break_even_hours two_people",
         ),
         ("How many moves at once", "moves_in_per_host moves_out_per_host"),
     )
@@ -173,6 +175,14 @@ class AutopilotForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields under their headings."""
         return [(title, [self[name] for name in names.split()]) for title, names in self.GROUPS]
+
+
+class PlanTextForm(StyledForm):
+    text = forms.CharField(
+        label="The plan as text",
+        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "form-control mono"}),
+        help_text="As it was downloaded from a plan's page, or written by hand.",
+    )
 
 
 class TokenForm(StyledForm):

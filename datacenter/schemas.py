@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ninja import Schema
+from ninja import Field, Schema
 
 from datacenter.models import Plan, PlanAction, Question
 
@@ -35,6 +35,23 @@ class PlanIn(Schema):
 
     site: int
     evacuate: UUID | None = None
+
+
+class PlanTextIn(Schema):
+    """Where workloads shall be, and which hosts go dark; `from` of a move is told and not read."""
+
+    stowage_plan: int = 1
+    site: str = Field(max_length=63)
+    moves: list[dict[str, str]] = Field([], max_length=5000)
+    power_off: list[str] = Field([], max_length=5000)
+
+
+class DifferenceOut(Schema):
+    """A side is empty where that plan leaves it as it is."""
+
+    name: str
+    first: str
+    second: str
 
 
 class ActionOut(Schema):

@@ -72,6 +72,12 @@ def done_plan() -> tuple[str, Any]:
     return path, body
 
 
+def plan_from_text() -> tuple[str, Any]:
+    hosts = a_sprawled_site()
+    name = next(iter(hosts["alpha"].workloads.values_list("name", flat=True)))
+    return "/api/plans/import", {"site": "berlin", "moves": [{"name": name, "to": "beta"}]}
+
+
 def enrolment() -> tuple[str, Any]:
     return "/api/hosts", {"name": "web-07", "rack_id": rack_make().pk, "management_address": "10.0.0.7"}
 
@@ -299,6 +305,7 @@ CHANGES: dict[str, Change] = {
     f"PUT /api/registries/{UUID}": lambda: (f"/api/registries/{a_registry().pk}", NEW_REGISTRY),
     f"DELETE /api/registries/{UUID}": lambda: (f"/api/registries/{a_registry().pk}", None),
     "POST /api/plans": new_plan,
+    "POST /api/plans/import": plan_from_text,
     f"POST /api/plans/{UUID}/approve": on_plan("/approve"),
     f"POST /api/plans/{UUID}/reject": on_plan("/reject"),
     f"POST /api/plans/{UUID}/settle": plan_in_the_making,

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from datacenter.alerts.reading import Reading, Thing, Verdict, verdict_of
 from datacenter.alerts.wording import EVENT_UNITS, amount_said
-from datacenter.models import AlertRule, Autopilot, AutopilotDecision, Plan
+from datacenter.models import AlertRule, Autopilot, Plan
 from hosts.inventory import is_silent
 from hosts.models import Host, Lease, Operation, PoolMount, Site
 from hosts.operations.registry import title_of
@@ -188,8 +188,7 @@ def plans_waiting(rule: AlertRule, open_ids: list[str], now: datetime) -> list[R
 def _plan_reading(plan: Plan, open_ids: list[str]) -> Reading | None:
     thing = Thing("plan", str(plan.pk), f"plan of {plan.site.name}", plan.site_id, None)
     autopilot = getattr(plan.site, "autopilot", None)
-    relieves = plan.document.get("autopilot") == AutopilotDecision.Goal.RELIEVE
-    mode = (autopilot.relief if relieves else autopilot.packing) if autopilot else Autopilot.Mode.OFF
+    mode = autopilot.mode_for(str(plan.document.get("autopilot"))) if autopilot else Autopilot.Mode.OFF
     if plan.state == Plan.State.PROPOSED and mode == Autopilot.Mode.APPROVE:
         said = plan.document.get("autopilot_said") or ""
         return Reading(thing, Verdict.WRONG, f"A plan of {plan.site.name} waits for approval: {said}")

@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from datacenter.models.plan import Plan
+from datacenter.models.policy import Policy
 from hosts.models import Site
 
 
@@ -35,6 +36,13 @@ class Autopilot(models.Model):
 
     def __str__(self) -> str:
         return f"autopilot of {self.site}"
+
+    def mode_for(self, goal: str) -> str:
+        """How far it may go with that goal: where the policy asks for two people, automatic is asking for approval."""
+        mode = self.relief if goal == "relieve" else self.packing
+        if mode == self.Mode.AUTOMATIC and Policy.objects.filter(site=self.site, two_people=True).exists():
+            return self.Mode.APPROVE
+        return mode
 
     @property
     def is_on(self) -> bool:

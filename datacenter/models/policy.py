@@ -50,6 +50,7 @@ class Policy(models.Model):
     break_even_hours = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.1)])
     recover_lost_hosts = models.CharField(max_length=9, choices=RecoverLost.choices, default=RecoverLost.ASK)
     lost_after_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(15), MaxValueValidator(3600)])
+    two_people = models.BooleanField(default=False)  # who asked for a plan does not approve it
     history_hours = models.PositiveIntegerField(default=168, validators=[MinValueValidator(1)])
 
     class Meta:

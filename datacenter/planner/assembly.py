@@ -14,7 +14,7 @@ from .mending import broken_rules, broken_sentences
 from .model import KeptHost, Move, Plan
 from .ordering import order_moves
 from .power import placement_watts
-from .problem import Ints, Problem
+from .problem import Flags, Ints, Problem
 
 
 def assemble(
@@ -22,8 +22,12 @@ def assemble(
     goal: Ints,
     aim: Literal["consolidate", "evacuate", "balance", "relieve"],
     refusals: tuple[str, ...] = (),
+    dark: Flags | None = None,
 ) -> Plan:
-    """The plan that brings the data center to `goal`, or as near as a safe order of moves gets."""
+    """The plan that brings the data center to `goal`, or as near as a safe order of moves gets.
+
+    Hosts in `dark` are switched off at its end where they are empty then; a consolidation chooses by itself.
+    """
     ordered = order_moves(problem, goal)
     if aim == "consolidate" and ordered.stuck:
         goal = _without_useless(problem, ordered.reached)
@@ -37,6 +41,10 @@ def assemble(
     )
     on_before = problem.is_on
     stays = hosts_staying_on(problem, reached) if aim == "consolidate" else on_before
+    if dark is not None:
+        empty = np.bincount(reached[reached >= 0], minlength=len(problem.hosts)) == 0
+        able = np.array([host.can_power_off for host in problem.hosts], dtype=bool)
+        stays = on_before & ~(dark & empty & able)
     before = {workload.id: workload.host for workload in problem.workloads}
     after = before | {move.workload: move.target for move in ordered.moves}
     names = [host.id for host in problem.hosts]

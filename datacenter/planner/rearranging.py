@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +13,12 @@ from .problem import problem_of
 from .validation import check_input
 
 
-def rearrange(data_center: DataCenter, policy: Policy, wanted: Mapping[str, str]) -> Plan:
-    """Moves that bring each workload of `wanted` (id -> host id) to its host; nothing else moves, nothing is switched.
+def rearrange(
+    data_center: DataCenter, policy: Policy, wanted: Mapping[str, str], power_off: Collection[str] = ()
+) -> Plan:
+    """Moves that bring each workload of `wanted` (id -> host id) to its host; nothing else moves.
+
+    Hosts in `power_off` (ids) are switched off at the end where they are empty then.
 
     `refusals` names each that cannot go there: fixed where it is, its host closed, no room under the policy, or no safe
     order of moves. Workloads and hosts that are not in the data center are left out by the caller.
@@ -39,4 +43,7 @@ def rearrange(data_center: DataCenter, policy: Policy, wanted: Mapping[str, str]
                 f"{problem.unit_label(int(unit))} cannot go back to {problem.hosts[host_row].label}: "
                 "the policy has no room for it there now."
             )
-    return replace(assemble(problem, goal, "evacuate", tuple(refusals)), goal="rearrange")
+    dark = np.array([host.id in power_off for host in problem.hosts], dtype=bool)
+    for host in (host for host in problem.hosts if host.id in power_off and not host.can_power_off):
+        refusals.append(f"{host.label} stays on: {host.power_off_reason or 'it cannot be switched off from here'}")
+    return replace(assemble(problem, goal, "evacuate", tuple(refusals), dark), goal="rearrange")

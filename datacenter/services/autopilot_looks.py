@@ -107,7 +107,7 @@ def _own_proposal(autopilot: Autopilot, now: datetime) -> Said | None:
     if plan is None:
         return None
     goal = str(plan.document.get("autopilot") or Goal.PACK)
-    mode = autopilot.relief if goal == Goal.RELIEVE else autopilot.packing
+    mode = autopilot.mode_for(goal)
     is_old = now - plan.created_at > (RELIEF_GOOD_FOR if goal == Goal.RELIEVE else GOOD_FOR)
     if is_old or mode in (Mode.OFF, Mode.AUTOMATIC) or changes_since(plan):
         plan_reject(autopilot_account(), plan)
@@ -142,7 +142,7 @@ def _relieve(autopilot: Autopilot, now: datetime, lately: DemandRead) -> Said | 
     if len(answer.moves) > most:
         return Goal.RELIEVE, Outcome.WAITS, _too_many(autopilot, len(answer.moves)), None
     sentence = f"A host has more to do than its policy allows: {told(world, answer)}"
-    return _act(autopilot, Goal.RELIEVE, autopilot.relief, world, answer, sentence)
+    return _act(autopilot, Goal.RELIEVE, world, answer, sentence)
 
 
 @transaction.atomic
@@ -175,7 +175,7 @@ def _spread(autopilot: Autopilot, now: datetime, usual: DemandRead) -> Said:
     if answer is None or not answer.moves:
         return Goal.SPREAD, Outcome.NOTHING, "The load is as even as it can be.", None
     sentence = f"The work is spread for the day: {told(world, answer)}"
-    return _act(autopilot, Goal.SPREAD, autopilot.packing, world, answer, sentence)
+    return _act(autopilot, Goal.SPREAD, world, answer, sentence)
 
 
 def _freed_by_itself(autopilot: Autopilot, now: datetime) -> Host | None:
@@ -214,7 +214,7 @@ def _pack(autopilot: Autopilot, now: datetime, usual: DemandRead) -> Said:
     answer = engine.plan(world, replace(policy, max_moves=limit))
     if sentence := why_not_worth(autopilot, world, answer):
         return Goal.PACK, Outcome.NOTHING, sentence, None
-    return _act(autopilot, Goal.PACK, autopilot.packing, world, answer, told(world, answer))
+    return _act(autopilot, Goal.PACK, world, answer, told(world, answer))
 
 
 def _too_many(autopilot: Autopilot, wanted: int) -> str:
@@ -224,11 +224,9 @@ def _too_many(autopilot: Autopilot, wanted: int) -> str:
     )
 
 
-def _act(
-    autopilot: Autopilot, goal: str, mode: str, world: planner.DataCenter, answer: planner.Plan, sentence: str
-) -> Said:
+def _act(autopilot: Autopilot, goal: str, world: planner.DataCenter, answer: planner.Plan, sentence: str) -> Said:
     """The answer as a proposal, and by mode at once under way."""
-    account = autopilot_account()
+    account, mode = autopilot_account(), autopilot.mode_for(goal)
     noted = {"autopilot": goal, "autopilot_said": sentence}
     plan = proposal_propose(account, autopilot.site, world, answer, noted)
     if mode == Mode.AUTOMATIC:

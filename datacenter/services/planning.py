@@ -20,6 +20,7 @@ from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
 from datacenter.planner.data import to_data
 from datacenter.planner.watching import Watch
+from datacenter.services.plan_text import import_answer
 from datacenter.services.plans import plan_open
 from datacenter.services.savings import saving, tariff_of
 from datacenter.services.undoing import undo_answer
@@ -44,14 +45,8 @@ def plan_make(plan: Plan, demand: dict[str, Demand]) -> None:
     world = data_center_read(plan.site, timezone.now(), demand)
     if not world.hosts:
         return _fail(plan, f"{plan.site} has no enrolled host. Enrol one first.")
-    undone = plan.document.get("undo")
     try:
-        if undone:
-            undo = undo_answer(world, planner_policy(policy_of(plan.site)), undone)
-            _refuse_unproved(undo.world, planner_policy(policy_of(plan.site)), undo.answer)
-            answer, wakes = undo.shown, undo.wakes
-        else:
-            answer, wakes = _answer(plan, world), ()
+        answer, wakes = _answer(plan, world)
     except StowageError as error:
         return _fail(plan, error.message)
     except Exception as error:
@@ -61,13 +56,18 @@ def plan_make(plan: Plan, demand: dict[str, Demand]) -> None:
         _write_proposal(plan, world, answer, wakes)
 
 
-def _answer(plan: Plan, world: planner.DataCenter) -> planner.Plan:
-    """The planner's answer, proved by its verifier."""
+def _answer(plan: Plan, world: planner.DataCenter) -> tuple[planner.Plan, tuple[str, ...]]:
+    """The planner's answer, proved by its verifier, and the hosts to be woken for it."""
     policy = planner_policy(policy_of(plan.site))
+    if "undo" in plan.document or "placement" in plan.document:
+        undone = plan.document.get("undo")
+        found = undo_answer(world, policy, undone) if undone else import_answer(world, policy, plan.document)
+        _refuse_unproved(found.world, policy, found.answer)
+        return found.shown, found.wakes
     host_id = plan.document.get("evacuate")
     answer = engine.evacuate(world, policy, host_id) if host_id else engine.plan(world, policy, watch_of(plan))
     _refuse_unproved(world, policy, answer)
-    return answer
+    return answer, ()
 
 
 def _refuse_unproved(world: planner.DataCenter, policy: planner.Policy, answer: planner.Plan) -> None:

@@ -15,7 +15,7 @@ from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
 from datacenter.planner.compatibility import why_closed
 from datacenter.planner.data import from_data
-from datacenter.snapshot import changes_between, data_center_read, fingerprint
+from datacenter.snapshot import changes_between, data_center_read, fingerprint, policy_of
 from hosts.access import may
 from hosts.audit import audit_write
 from hosts.errors import Forbidden, Refused
@@ -101,6 +101,8 @@ def _approve(user: AbstractBaseUser, plan: Plan) -> None:
     if plan.state != State.PROPOSED:
         raise Refused(f"Only a proposed plan can be approved; this one is {plan.get_state_display()}.")
     _refuse_while_running(plan.site)
+    if reason := why_not_approved_by(user, plan):
+        raise Refused(reason)
     if not plan.actions.exists():
         raise Refused("This plan changes nothing, so there is nothing to approve.")
     now = timezone.now()
@@ -117,6 +119,15 @@ def _approve(user: AbstractBaseUser, plan: Plan) -> None:
     publish_change("plan", plan.pk, "approved")
     ring = partial(current_app.send_task, "datacenter.plan_advance", args=[str(plan.pk)], queue="control")
     transaction.on_commit(ring, robust=True)
+
+
+def why_not_approved_by(user: AbstractBaseUser, plan: Plan) -> str | None:
+    """None, or why somebody else must approve the plan."""
+    if plan.requested_by_name == user.get_username() and policy_of(plan.site).two_people:
+        return (
+            f"The policy of {plan.site} asks for two people: you asked for this plan, so somebody else must approve it."
+        )
+    return None
 
 
 def changes_since(plan: Plan) -> list[str]:

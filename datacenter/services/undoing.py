@@ -5,34 +5,18 @@ What is undone is what the plan did and what is still as it left it. decisions/0
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from datacenter import planner as engine
 from datacenter.models import Plan, PlanAction
 from datacenter.planner import model as planner
 from datacenter.services.plans import plan_open, planner_ring
+from datacenter.services.rearranged import Rearranged, rearranged
 from hosts.errors import Refused
-from hosts.models import Host
-from hosts.states import has_bmc
 
 State = Plan.State
-
-
-@dataclass(frozen=True)
-class Undo:
-    """The planner's answer for the data center with woken hosts on, which its check needs, and what is shown of it.
-
-    `shown` counts hosts and watts from today on, and says what stays as it is. `wakes` are ids of hosts.
-    """
-
-    answer: planner.Plan
-    world: planner.DataCenter
-    shown: planner.Plan
-    wakes: tuple[str, ...]
 
 
 def why_not_undone(plan: Plan) -> str | None:
@@ -56,11 +40,11 @@ def plan_undo(user: AbstractBaseUser, plan: Plan) -> Plan:
     return made
 
 
-def undo_answer(world: planner.DataCenter, policy: planner.Policy, plan_id: str) -> Undo:
+def undo_answer(world: planner.DataCenter, policy: planner.Policy, plan_id: str) -> Rearranged:
     """What takes the plan back in the data center as it is now. Raises Refused when nothing of it is left to undo."""
     done = PlanAction.objects.filter(plan=UUID(plan_id), kind=PlanAction.Kind.MOVE, state=PlanAction.State.DONE)
     here = {row.id: row for row in world.workloads}
-    hosts = {host.id: host for host in world.hosts}
+    hosts = {host.id for host in world.hosts}
     wanted: dict[str, str] = {}
     left: list[str] = []
     # A workload that the plan parked on the way has two moves: it goes back to where the first one found it.
@@ -77,32 +61,4 @@ def undo_answer(world: planner.DataCenter, policy: planner.Policy, plan_id: str)
     wanted = {name: host for name, host in wanted.items() if here[name].host != host}
     if not wanted:
         raise Refused(f"Nothing of the plan is left to undo. {' '.join(left[:3])}".strip())
-    wakes = _asleep({host for host in wanted.values() if not hosts[host].is_on})
-    answer = engine.rearrange(_with_on(world, wakes), policy, wanted)
-    needed = {move.target for move in answer.moves}
-    if needless := [host for host in wakes if host not in needed]:  # nothing can go back there: it stays dark
-        wakes = tuple(host for host in wakes if host not in needless)
-        answer = engine.rearrange(_with_on(world, wakes), policy, wanted)
-    awake = _with_on(world, wakes)
-    drawn = sum(host.idle_watts for host in awake.hosts if host.id in wakes)
-    shown = replace(
-        answer,
-        refusals=(*answer.refusals, *left),
-        hosts_on_before=sum(host.is_on for host in world.hosts),
-        watts_before=answer.watts_before - drawn,
-    )
-    return Undo(answer, awake, shown, wakes)
-
-
-def _asleep(host_ids: set[str]) -> tuple[str, ...]:
-    """Those of the hosts that can be woken: off, in no maintenance, with a BMC."""
-    rows = Host.objects.filter(pk__in=host_ids, is_in_maintenance=False).select_related("bmc").order_by("name")
-    return tuple(str(host.pk) for host in rows if has_bmc(host))
-
-
-def _with_on(world: planner.DataCenter, wakes: tuple[str, ...]) -> planner.DataCenter:
-    hosts = (
-        replace(host, is_on=True, accepts_work=True, accepts_reason="") if host.id in wakes else host
-        for host in world.hosts
-    )
-    return replace(world, hosts=tuple(hosts))
+    return rearranged(world, policy, wanted, left)

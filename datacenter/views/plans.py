@@ -8,21 +8,25 @@ from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from datacenter import queries
+from datacenter.forms import PlanTextForm
 from datacenter.models import Plan
+from datacenter.services import plan_text
 from datacenter.services import plans as services
 from datacenter.services.undoing import plan_undo, why_not_undone
 from hosts.access import may
 from hosts.buttons import Button
-from hosts.doors import action, done_or_said, page
-from hosts.errors import NotFound
+from hosts.doors import action, done_or_said, form_page, page
+from hosts.errors import NotFound, StowageError
+from hosts.forms import add_error
 from hosts.models import Host, Site
 from hosts.regions import render_page
 
 PAGE_ROWS = 30
+OTHERS = 20  # plans that one can be compared with
 NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
@@ -51,6 +55,7 @@ def plan_page(request: HttpRequest, uuid: UUID) -> HttpResponse:
         "review": queries.review_of(plan),
         "progress": queries.plan_progress(plan),
         "buttons": plan_buttons(request, plan),
+        "others": Plan.objects.filter(site=plan.site).exclude(pk=plan.pk).defer(*queries.KEEPS_FROM_LISTS)[:OTHERS],
         "may_operate": may(request.user, "operate", plan),
     }
     return render_page(request, "datacenter/plan.html", "datacenter/_plan.html", context)
@@ -87,8 +92,9 @@ def plan_buttons(request: HttpRequest, plan: Plan) -> list[Button]:
         ask = "A plan is made that brings back what it moved. Nothing moves before you approve it."
         undo = Button("undo", "Undo it", url, refused or why_not_undone(plan), "", "restart", ask)
         return [_again(plan, refused), undo]
+    theirs = {"approve": refused or services.why_not_approved_by(request.user, plan)}
     buttons = [
-        Button(verb, label, reverse(f"plan-{verb}", args=[plan.pk]), refused, style, icon_name, ask)
+        Button(verb, label, reverse(f"plan-{verb}", args=[plan.pk]), theirs.get(verb, refused), style, icon_name, ask)
         for verb, label, style, icon_name, ask in drawn.get(Plan.State(plan.state), [])
     ]
     return buttons if plan.state in (Plan.State.PLANNING, Plan.State.RUNNING) else [_again(plan, refused), *buttons]
@@ -148,3 +154,28 @@ def plan_undone(request: HttpRequest, uuid: UUID) -> HttpResponse:
     plan = get_object_or_404(Plan.objects.select_related("site"), pk=uuid)
     made = done_or_said(request, lambda: plan_undo(request.user, plan))
     return redirect("plan", uuid=made.pk if made else plan.pk)
+
+
+@form_page("operate")
+def plan_import(request: HttpRequest) -> HttpResponse:
+    form = PlanTextForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = plan_text.plan_import(request.user, form.cleaned_data["text"])
+        except StowageError as error:
+            add_error(form, error)
+        else:
+            return redirect("plan", uuid=made.pk)
+    return render(request, "datacenter/plan_import.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@page("view")
+def plan_compare(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    first = get_object_or_404(Plan.objects.select_related("site"), pk=uuid)
+    try:
+        second = Plan.objects.select_related("site").filter(pk=UUID(request.GET.get("with", ""))).first()
+    except ValueError:
+        second = None
+    differences = plan_text.plans_compared(first, second) if second else []
+    context = {"first": first, "second": second, "differences": differences}
+    return render(request, "datacenter/plan_compare.html", context)

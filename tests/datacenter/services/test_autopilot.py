@@ -13,7 +13,7 @@ from django.utils import timezone
 from datacenter.alerts.events import plans_waiting
 from datacenter.alerts.reading import Verdict
 from datacenter.metrics.demand import Demand
-from datacenter.models import AlertRule, Autopilot, AutopilotDecision, Plan, PlanAction, Recovery
+from datacenter.models import AlertRule, Autopilot, AutopilotDecision, Plan, PlanAction, Policy, Recovery
 from datacenter.services.autopilot import ACCOUNT, autopilot_account, autopilot_edit, autopilot_stop, is_automatic
 from datacenter.services.autopilot_looks import autopilots_look
 from datacenter.services.plans import plan_approve, plan_request
@@ -85,6 +85,21 @@ def test_only_a_plan_that_asks_for_approval_raises_the_alert_and_its_end_ends_it
     plan_approve(a_user(), plan)
     (reading,) = plans_waiting(rule, [str(plan.pk)], timezone.now())
     assert reading.verdict is Verdict.WELL
+
+
+def test_where_two_people_are_asked_for_it_only_proposes_and_asks():
+    a_sprawled_site()
+    Policy.objects.create(site=a_site(), two_people=True)
+    an_autopilot(packing="automatic")
+
+    first = look()
+    again = look(timezone.now() + timedelta(minutes=6))
+
+    plan = Plan.objects.get()
+    assert (plan.state, first.outcome, again.times) == ("proposed", "asked", 2)
+    assert [r.verdict for r in plans_waiting(AlertRule.objects.get(event="plan_waits"), [], timezone.now())] == [
+        Verdict.WRONG
+    ]
 
 
 def test_a_proposal_that_the_world_left_behind_is_put_aside():
