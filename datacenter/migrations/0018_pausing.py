@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datacenter', '0016_plan_waits'),
+        ('datacenter', '0017_autopilot_stops'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datacenter', '0017_pausing'),
+        ('datacenter', '0018_pausing'),
     ]
 
     operations = [
