@@ -65,10 +65,11 @@ def _until_stable(
             progress.update(doing, at_once=True)
             ask()
         readings += 1
-        if progress.remaining_s() <= context.power_poll_s:
-            raise TimedOut(f"The controller accepted, but the power still reads {power}, not {wanted}.")
         progress.update(f"waiting for the power to read {wanted}, now {power}")
-        progress.wait(context.power_poll_s)
+        try:
+            progress.wait(context.power_poll_s)
+        except TimedOut:
+            raise TimedOut(f"The controller accepted, but the power still reads {power}, not {wanted}.") from None
 
 
 def _bmc(context: PlaneContext, arguments: dict[str, Any]) -> Bmc:
