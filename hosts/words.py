@@ -150,6 +150,7 @@ STEPS = {
     "volumes": "make its disks",
     "wait_healthy": "wait until it stays up",
     "wipe": "take it off its small disk",
+    "wake": "wait for its host, which is woken",
     "want": "write down what is wanted",
     "want_on": "write down that it shall be on",
 }

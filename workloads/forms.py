@@ -45,6 +45,14 @@ class HostChoice(forms.ModelChoiceField):
         super().__init__(hosts, required=False, empty_label="choose for me", label="Host")
 
 
+def wake_field() -> forms.BooleanField:
+    return forms.BooleanField(
+        label="Wake a host for it",
+        required=False,
+        help_text="Where no host that is on has room, or the one chosen is off. It is made once that host is up.",
+    )
+
+
 class FirstBootForm(StyledForm):
     """What cloud-init in the image does at the first boot; left empty, nothing is told."""
 
@@ -172,6 +180,7 @@ class VmForm(StyledForm):
     memory_mib = forms.IntegerField(label="Memory in MiB", min_value=1, max_value=2**31 - 1, initial=256)
     disk_gib = forms.FloatField(label="Disk in GiB", min_value=0.01, max_value=1e6, initial=1)
     host = HostChoice()
+    may_wake = wake_field()
     anti_affinity_group = forms.CharField(
         label="Group to keep apart",
         max_length=63,
@@ -213,6 +222,7 @@ class ContainerForm(StyledForm):
     )
     is_read_only = forms.BooleanField(label="It may not write to its own file system", required=False)
     host = HostChoice()
+    may_wake = wake_field()
     anti_affinity_group = forms.CharField(
         label="Group to keep apart",
         max_length=63,

@@ -59,6 +59,7 @@ class VmIn(Schema):
     first_boot: FirstBootIn | None = None
     host: UUID | None = None
     anti_affinity_group: str = Field("", max_length=63)
+    may_wake: bool = False  # a host that is off will do: it is woken, and the operation waits for it
 
 
 class PortIn(Schema):
@@ -81,6 +82,7 @@ class ContainerIn(Schema):
     memory_mib: int = Field(128, ge=1, le=2**31 - 1)
     host: UUID | None = None
     anti_affinity_group: str = Field("", max_length=63)
+    may_wake: bool = False  # a host that is off will do: it is woken, and the operation waits for it
 
 
 class BulkIn(Schema):

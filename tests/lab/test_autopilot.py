@@ -64,8 +64,24 @@ def test_a_host_is_freed_by_itself_and_the_reason_can_be_read(stack: Stack, pers
 
         assert person.call("POST", "/autopilot/stop") == (200, {"sites": ["lab"]})
         assert next(row for row in person.get("/autopilot") if row["site"] == site)["packing"] == "off"
+        a_host_is_woken_for_a_request(stack, person, tiny, off[0])
     finally:
         forget(person, made["uuid"])
+
+
+def a_host_is_woken_for_a_request(stack: Stack, person: ApiPerson, tiny: str, host: dict[str, Any]) -> None:
+    """A VM that is wanted on a freed host waits until that is awake."""
+    wish = {"name": "waking-vm", "image": tiny, "memory_mib": 128, "disk_gib": 0.5, "host": host["uuid"]}
+    status, answer = person.call("POST", "/workloads/vms", wish)
+    assert status == 409 and "is powered off" in answer["message"]
+
+    seconds = person.done("POST", "/workloads/vms", wish | {"may_wake": True})["seconds"]
+
+    print(f"{host['name']} was woken for a VM, which ran {seconds:.1f} s after it was asked for")
+    made = person.workload("waking-vm")
+    assert made is not None
+    assert "waking-vm" in stack.inside(host["name"], "virsh", "list", "--name")
+    forget(person, made["uuid"])
 
 
 def decided(person: ApiPerson, site: int, outcome: str) -> dict[str, Any] | None:

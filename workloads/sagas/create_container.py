@@ -11,6 +11,7 @@ from workloads.models import Image, Workload
 from workloads.sagas.calls import generation_of, long_call, record_observed, row_remove, short_call
 from workloads.sagas.container_images import with_login
 from workloads.sagas.start_stop import stop_call
+from workloads.sagas.waking import WAKE
 
 IMAGE_TIMEOUT_S = 1800.0
 HEALTHY_WITHIN_S = 60.0
@@ -63,6 +64,7 @@ CREATE_CONTAINER = register(
         "create_container",
         "create container",
         (
+            WAKE,
             Step(
                 "create",  # with its image, which stays; the engine shares its layers
                 effect=_create,

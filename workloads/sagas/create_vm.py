@@ -16,6 +16,7 @@ from workloads.sagas.calls import (
     short_call,
     uuid_of,
 )
+from workloads.sagas.waking import WAKE
 
 
 def _spec(context: Context) -> dict[str, Any]:
@@ -53,6 +54,7 @@ CREATE_VM = register(
         "create_vm",
         "create VM",
         (
+            WAKE,
             # The first VM of an image on a host also waits for the image; it stays in the host's cache.
             Step(
                 "volumes",

@@ -11,7 +11,7 @@ from django.db.models import Q, Sum
 
 from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation, PoolMount
-from hosts.states import why_not
+from hosts.states import why_closed_once_on, why_not
 from workloads.models import Workload
 
 State = Workload.State
@@ -36,6 +36,7 @@ class Need:
     kind: str = ""
     group: str = ""  # anti-affinity
     bridge: str = ""
+    may_wake: bool = False  # a host that is off will do: it is woken
 
 
 def memory_promised_mib(host: Host, besides: UUID | str | None = None) -> int:
@@ -62,7 +63,8 @@ def refuse_without_room(host: Host, need: Need, *, besides: UUID | str | None = 
     Call it inside the transaction that makes the reservation: two of them then cannot take the last place both.
     """
     host = Host.objects.select_for_update(of=("self",)).get(pk=host.pk)
-    if reason := why_not(host, "place"):
+    is_asleep = need.may_wake and host.power == Host.Power.OFF
+    if reason := why_closed_once_on(host) if is_asleep else why_not(host, "place"):
         raise Refused(reason, field="host")
     if need.cpu_cores > host.cpu_cores:
         raise Refused(
@@ -176,7 +178,7 @@ def chooser_use(chooser: Chooser) -> None:
 
 
 def host_choose(need: Need) -> Host:
-    """A host for the workload; raises Invalid or Refused when there is none.
+    """A host for the workload, one that is off only where it may be woken; raises Invalid or Refused without any.
 
     Without a chooser from above: the open host with the most memory left.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid as uuids
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from workloads.models import Container, Workload
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, refuse_impossible, refuse_without_room
 from workloads.services.vms import name_free_check
+from workloads.services.waking import wake_begin
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 RUN_AS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?")
@@ -41,13 +43,14 @@ def container_create(
     health_command: str = "",
     host: Host | None = None,
     anti_affinity_group: str = "",
+    may_wake: bool = False,
     idempotency_key: str | None = None,
 ) -> Operation:
     """Begins to make a container and start it. Without a host, one with room is taken.
 
     `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. `run_as`: a user of the image, or uid[:gid].
-    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. Raises Invalid and
-    Refused as `vm_create`.
+    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. `may_wake` is as
+    in `vm_create`, and so is what it raises.
     """
     refuse_unless(user, "operate")
     name = name_check(name)
@@ -60,9 +63,10 @@ def container_create(
         raise Invalid(f"A health check is one line of at most {HEALTH_MOST} characters.", field="health_command")
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
-    need = Need(cpu_cores, memory_mib, 0.0, name, Workload.Kind.CONTAINER, group)
+    need = Need(cpu_cores, memory_mib, 0.0, name, Workload.Kind.CONTAINER, group, may_wake=may_wake)
     refuse_impossible(need)
-    host = host or host_choose(need)
+    if host is None:
+        host, need = host_choose(need), replace(need, may_wake=True)  # whoever chose one that is off may wake it
     container = Container(
         uuid=uuids.uuid4(),
         kind=Workload.Kind.CONTAINER,
@@ -90,7 +94,7 @@ def container_create(
         parameters={"workload": str(container.uuid), "host": str(host.pk), "spec": spec},
         host=host,
         idempotency_key=idempotency_key,
-        before_start=partial(_reserve, container, need),
+        before_start=partial(_reserve, user, container, need),
     )
 
 
@@ -114,13 +118,14 @@ def _published(ports: Sequence[Any]) -> set[tuple[int, str]]:
     }
 
 
-def _reserve(container: Container, need: Need, _operation: Operation) -> None:
+def _reserve(user: User, container: Container, need: Need, operation: Operation) -> None:
     name_free_check(container.name)
     assert container.host is not None
     refuse_without_room(container.host, need)
     refuse_mate(container.host, need.group)
     refuse_taken_ports(container, container.host)
     container.save(force_insert=True)
+    wake_begin(user, container.host, operation)
     publish_change("workload", container.uuid, "creating")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid as uuids
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from workloads.models import Image, VirtualMachine, VmSeed, Workload
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, pool_choose, refuse_impossible, refuse_without_room
 from workloads.services.operating import operate
+from workloads.services.waking import wake_begin
 
 VCPUS_MOST = 256
 DISK_GIB_LEAST = 0.05
@@ -37,11 +39,13 @@ def vm_create(
     host: Host | None = None,
     bridge: str | None = None,
     anti_affinity_group: str = "",
+    may_wake: bool = False,
     first_boot: FirstBoot | None = None,
     idempotency_key: str | None = None,
 ) -> Operation:
     """Begins to make a VM and start it. Without a host, one with room is taken.
 
+    With `may_wake` the host may be one that is off: it is woken, and the operation waits for it.
     `first_boot` is what cloud-init in its image shall do; it is kept under encryption until it is on the VM's seed
     disk, and comes out of Stowage by no other way.
 
@@ -55,9 +59,10 @@ def vm_create(
     _sizes_check(image, cpu_cores, memory_mib, disk_gib)
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
-    need = Need(cpu_cores, memory_mib, disk_gib, name, Workload.Kind.VM, group, bridge or "")
+    need = Need(cpu_cores, memory_mib, disk_gib, name, Workload.Kind.VM, group, bridge or "", may_wake)
     refuse_impossible(need)
-    host = host or host_choose(need)
+    if host is None:
+        host, need = host_choose(need), replace(need, may_wake=True)  # whoever chose one that is off may wake it
     mount = pool_choose(host, disk_gib)
     vm = _row(user, name, image, need, host, bridge or host.bridge, mount, group)
     parameters: dict[str, Any] = {"workload": str(vm.uuid), "host": str(host.pk)}
@@ -76,7 +81,7 @@ def vm_create(
         parameters=parameters,
         host=host,
         idempotency_key=idempotency_key,
-        before_start=partial(_reserve, vm, need, seed),
+        before_start=partial(_reserve, user, vm, need, seed),
     )
 
 
@@ -111,7 +116,7 @@ def image_source(image: Image) -> dict[str, object]:
     }
 
 
-def _reserve(vm: VirtualMachine, need: Need, seed: VmSeed | None, _operation: Operation) -> None:
+def _reserve(user: User, vm: VirtualMachine, need: Need, seed: VmSeed | None, operation: Operation) -> None:
     """In the operation's own transaction: the last place is given once, and so is a name."""
     name_free_check(vm.name)
     assert vm.host is not None
@@ -120,6 +125,7 @@ def _reserve(vm: VirtualMachine, need: Need, seed: VmSeed | None, _operation: Op
     vm.save(force_insert=True)
     if seed is not None:
         seed.save(force_insert=True)
+    wake_begin(user, vm.host, operation)
     publish_change("workload", vm.uuid, "creating")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from datacenter.models import Policy
+import pytest
+from django.utils import timezone
+
+from datacenter.models import Autopilot, Policy, Recovery
 from datacenter.services.placement import host_for
 from hosts.errors import Invalid, Refused
+from hosts.models import Host, Operation
 from tests.datacenter.world import a_host, a_site, a_vm
 from workloads.services import host_choose
 from workloads.services.capacity import Need
@@ -47,6 +51,46 @@ def test_when_no_host_can_each_one_says_why():
         "policy, less than the 2,048.0 MiB that db needs. Ask for less, wake a host, or make room on one."
     )
     assert alpha
+
+
+def asleep(name: str, **fields: Any) -> Host:
+    return a_host(name, power="off", desired_power="off", is_cordoned=True, **fields)
+
+
+def test_a_host_is_woken_only_where_that_is_allowed_and_none_that_is_on_takes_it():
+    alpha, beta = a_host("alpha"), asleep("beta")
+    assert host_for(Need(1, 1024, name="db", may_wake=True)) == alpha
+    a_vm("big", alpha, memory_mib=6000)
+
+    assert host_for(Need(1, 4096, name="db", may_wake=True)) == beta
+    with pytest.raises(Refused, match="beta is off and could take it: let a host be woken for it"):
+        host_for(Need(1, 4096, name="db"))
+
+
+def test_a_site_whose_autopilot_relieves_by_itself_wakes_for_a_request_too():
+    beta = asleep("beta")
+    row = Autopilot.objects.create(site=a_site(), relief="approve")
+    with pytest.raises(Refused):
+        host_for(Need(1, 1024))
+    Autopilot.objects.filter(pk=row.pk).update(relief="automatic")
+    assert host_for(Need(1, 1024)) == beta
+
+
+def test_of_hosts_that_are_off_the_one_that_is_waited_for_already_is_taken():
+    asleep("alpha")
+    beta = asleep("beta", idle_watts=150.0)
+    a_vm("first", beta, state="creating")
+    assert host_for(Need(1, 1024, may_wake=True)) == beta
+
+
+def test_a_host_that_is_lost_in_maintenance_without_bmc_or_did_not_wake_is_not_counted_on():
+    Recovery.objects.create(host=asleep("lost"), lost_since=timezone.now())
+    asleep("closed", is_in_maintenance=True)
+    asleep("plain", bmc=False)
+    failed = asleep("failed")
+    Operation.objects.create(kind="host_power_on", host=failed, subject_kind="host", state="failed")
+    with pytest.raises(Refused):
+        host_for(Need(1, 1024, may_wake=True))
 
 
 def test_more_memory_than_any_host_has_is_invalid_input():
