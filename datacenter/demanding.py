@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
 
 from datacenter.metrics.demand import Demand, demand_p95
 from datacenter.metrics.store import MetricsStore
-from datacenter.metrics.week import Week
+from datacenter.metrics.week import Week, hour_of_week
 from datacenter.models import DemandProfile, Policy
 from datacenter.planner import model as planner
 from hosts.models import Site
@@ -30,6 +34,24 @@ def demand_for(site: Site, policy: Policy, store: MetricsStore) -> dict[str, Dem
             hours = _hours(profile, allocated / policy.cpu_overcommit, policy.percentile)
             if hours:
                 found[uuid] = replace(found.get(uuid, Demand()), profile=_profile(hours, policy.percentile))
+    return found
+
+
+def demand_coming(uuids: Iterable[str], now: datetime, hours: int) -> dict[str, float]:
+    """CPU cores by workload uuid: the highest p95 of the hours of the week from now to `hours` later, where known.
+
+    One query. Source: the profiles, whatever the policy plans by.
+    """
+    local = now.astimezone(ZoneInfo(settings.TIME_ZONE))
+    wanted = {hour_of_week(local + timedelta(hours=ahead)) for ahead in range(hours + 1)}
+    rows = DemandProfile.objects.filter(
+        workload_id__in=[one for one in uuids if " " not in one], resource=DemandProfile.Resource.CPU
+    )
+    found = {}
+    for pk, packed in rows.values_list("workload_id", "hours").iterator(500):
+        known = Week(packed).hours_of("p95")
+        if seen := [value for hour in wanted if (value := known[hour]) is not None]:
+            found[str(pk)] = max(seen)
     return found
 
 

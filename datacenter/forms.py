@@ -144,7 +144,7 @@ class AutopilotForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Autopilot
-        exclude = ("site", "looked_at", "packed_at", "overloaded_since")
+        exclude = ("site", "looked_at", "packed_at", "foresaw_at", "overloaded_since")
         labels = {
             "packing": "Free hosts",
             "relief": "Relieve hosts",

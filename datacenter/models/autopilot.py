@@ -32,6 +32,7 @@ class Autopilot(models.Model):
     )
     looked_at = models.DateTimeField(null=True, blank=True)  # whoever moves it on looks
     packed_at = models.DateTimeField(null=True, blank=True)  # when freeing hosts was looked into last
+    foresaw_at = models.DateTimeField(null=True, blank=True)  # when the coming hours were looked into last
     overloaded_since = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

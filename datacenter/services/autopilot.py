@@ -71,7 +71,7 @@ def autopilot_edit(user: User, site: Site, values: dict[str, Any]) -> Autopilot:
         raise Invalid(messages[0], field=field) from error
     if autopilot.is_on:
         autopilot_account()
-    autopilot.packed_at = autopilot.overloaded_since = None  # it looks at once
+    autopilot.packed_at = autopilot.foresaw_at = autopilot.overloaded_since = None  # it looks at once
     autopilot.save()
     changed = {name: value for name, value in values.items() if before.get(name) != value}
     audit_write(user, "autopilot_edit", "site", site.pk, site.name, **changed)

@@ -88,18 +88,22 @@ def why_not_worth(autopilot: Autopilot, world: planner.DataCenter, answer: plann
     """Why freeing these hosts does not pay; empty when it does. Moves and waking again cost energy."""
     if not answer.hosts_to_power_off:
         return "No host can be freed."
-    saved = answer.saved_watts
-    if saved <= 0:
+    if answer.saved_watts <= 0:
         return "Freeing hosts would save no power."
-    freed = [host for host in world.hosts if host.id in answer.hosts_to_power_off]
-    waking_wh = sum(host.peak_watts for host in freed) * WAKE_S / 3600
-    hours = (answer.break_even_hours or 0.0) + waking_wh / saved
+    hours = pays_back_hours(world, answer)
     if hours > autopilot.pays_back_hours:
         return (
-            f"The moves and waking {_counted(len(freed))} again would be paid back only after {hours:.1f} hours;"
-            f" {autopilot.pays_back_hours:g} is the most allowed."
+            f"The moves and waking {_counted(len(answer.hosts_to_power_off))} again would be paid back only after"
+            f" {hours:.1f} hours; {autopilot.pays_back_hours:g} is the most allowed."
         )
     return ""
+
+
+def pays_back_hours(world: planner.DataCenter, answer: planner.Plan) -> float:
+    """How long the freed hosts must be off to save the energy of the moves and of waking them again."""
+    freed = [host for host in world.hosts if host.id in answer.hosts_to_power_off]
+    waking_wh = sum(host.peak_watts for host in freed) * WAKE_S / 3600
+    return (answer.break_even_hours or 0.0) + waking_wh / answer.saved_watts
 
 
 def _counted(count: int) -> str:

@@ -19,10 +19,12 @@ from datacenter.hours import FROZEN, SPREAD, open_kinds, why_not_packed, windows
 from datacenter.metrics.demand import Demand
 from datacenter.models import Autopilot, AutopilotDecision, Plan, PlanAction
 from datacenter.planner import model as planner
+from datacenter.services import foreseeing
 from datacenter.services.autopilot import ACCOUNT, autopilot_account
 from datacenter.services.autopilot_gates import (
     moves_left,
     not_waking,
+    pays_back_hours,
     told,
     why_a_person_decides,
     why_not_now,
@@ -79,7 +81,7 @@ def _look(autopilot: Autopilot, now: datetime, usual: DemandRead, lately: Demand
         return waiting
     # what is too hot does not wait for a decision on something else
     may_relieve = autopilot.relief == Mode.AUTOMATIC or (autopilot.relief != Mode.OFF and not decides)
-    if may_relieve and (said := _relieve(autopilot, now, lately)) is not None:
+    if may_relieve and (said := _relieve(autopilot, now, lately) or _foresee(autopilot, now)) is not None:
         return said
     if decides or waiting is not None:
         return waiting or (Goal.ANY, Outcome.WAITS, decides, None)
@@ -131,11 +133,9 @@ def _relieve(autopilot: Autopilot, now: datetime, lately: DemandRead) -> Said | 
     if left_s > 0:
         sentence = f"A host has more to do than its policy allows, since {since:%H:%M:%S} UTC. It may pass by itself."
         return Goal.RELIEVE, Outcome.WAITS, sentence, None
-    if answer.refusals and autopilot.relief == Mode.AUTOMATIC:
-        failed = {str(pk) for pk in not_waking(autopilot.site, now)}
-        able = tuple(replace(host, accepts_work=host.accepts_work and host.id not in failed) for host in world.hosts)
-        if host_id := engine.host_to_wake(replace(world, hosts=able), policy):
-            return _wake(autopilot, Goal.RELIEVE, Host.objects.get(pk=host_id), answer.refusals[0])
+    may_wake = bool(answer.refusals) and autopilot.relief == Mode.AUTOMATIC
+    if may_wake and (host_id := engine.host_to_wake(_without_failed(autopilot, world, now), policy)):
+        return _wake(autopilot, Goal.RELIEVE, Host.objects.get(pk=host_id), answer.refusals[0])
     if not answer.moves:
         return Goal.RELIEVE, Outcome.FAILED, answer.refusals[0], None
     most = moves_left(autopilot, now)
@@ -143,6 +143,30 @@ def _relieve(autopilot: Autopilot, now: datetime, lately: DemandRead) -> Said | 
         return Goal.RELIEVE, Outcome.WAITS, _too_many(autopilot, len(answer.moves)), None
     sentence = f"A host has more to do than its policy allows: {told(world, answer)}"
     return _act(autopilot, Goal.RELIEVE, world, answer, sentence)
+
+
+def _foresee(autopilot: Autopilot, now: datetime) -> Said | None:
+    """A host that the coming hours will need is woken before; without the right to, it is only said."""
+    if autopilot.foresaw_at is not None and now - autopilot.foresaw_at < PACK_EVERY:
+        return None
+    Autopilot.objects.filter(pk=autopilot.pk).update(foresaw_at=now)
+    policy = planner_policy(policy_of(autopilot.site))
+    world = _without_failed(autopilot, data_center_read(autopilot.site, now), now)
+    why = foreseeing.why_more_needed(world, policy, now, foreseeing.AHEAD_HOURS)
+    host_id = foreseeing.host_to_wake(world, policy, now, foreseeing.AHEAD_HOURS) if why else ""
+    if not host_id:
+        return None
+    host, why = Host.objects.get(pk=host_id), f"by what is usual within an hour, {why}"
+    if autopilot.relief == Mode.AUTOMATIC:
+        return _wake(autopilot, Goal.RELIEVE, host, why)
+    return Goal.RELIEVE, Outcome.RECOMMENDED, f"{host.name} should be woken: {why}", None
+
+
+def _without_failed(autopilot: Autopilot, world: planner.DataCenter, now: datetime) -> planner.DataCenter:
+    """Hosts that have just failed to wake take no work there."""
+    failed = {str(pk) for pk in not_waking(autopilot.site, now)}
+    hosts = (replace(host, accepts_work=host.accepts_work and host.id not in failed) for host in world.hosts)
+    return replace(world, hosts=tuple(hosts))
 
 
 @transaction.atomic
@@ -212,7 +236,10 @@ def _pack(autopilot: Autopilot, now: datetime, usual: DemandRead) -> Said:
         return Goal.PACK, Outcome.WAITS, _too_many(autopilot, 1), None
     limit = most if policy.max_moves is None else min(policy.max_moves, most)
     answer = engine.plan(world, replace(policy, max_moves=limit))
-    if sentence := why_not_worth(autopilot, world, answer):
+    sentence = why_not_worth(autopilot, world, answer) or foreseeing.why_needed_soon(
+        world, policy, answer, now, pays_back_hours(world, answer)
+    )
+    if sentence:
         return Goal.PACK, Outcome.NOTHING, sentence, None
     return _act(autopilot, Goal.PACK, world, answer, told(world, answer))
 

@@ -21,6 +21,7 @@ from hosts.errors import Forbidden, Invalid, Refused
 from hosts.models import AuditRecord, Host, Lease, Operation
 from tests.actors import client_of
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
+from tests.datacenter.test_demanding import profiled
 from tests.datacenter.world import a_host, a_site, a_user, a_vm
 from workloads.models import Workload
 
@@ -394,6 +395,42 @@ def test_a_recommended_relief_is_forgotten_after_a_while():
     look(began + timedelta(minutes=20), {})
 
     assert Plan.objects.get(pk=plan.pk).state == "rejected"
+
+
+def busy_from_noon(host: Host, *names: str) -> None:
+    """VMs that need little until noon, and four cores from then on."""
+    for name in names:
+        profiled(a_vm(name, host), range(12, 20), busy=4.0)
+
+
+def test_a_host_is_woken_before_the_hour_that_needs_it():
+    busy_from_noon(a_host("alpha"), "a", "b")
+    a_host("beta", power="off", desired_power="off", is_cordoned=True)
+    an_autopilot(packing="off", relief="automatic")
+
+    assert look(NOON - timedelta(hours=2)).outcome == "nothing"
+    decision = look(NOON - timedelta(minutes=50))
+
+    assert (decision.goal, decision.outcome) == ("relieve", "woke")
+    assert decision.sentence.startswith("beta is woken: by what is usual within an hour, alpha stays over its limits")
+    assert Operation.objects.get().subject_name == "beta"
+
+
+def test_without_the_right_to_wake_it_says_which_host_should_be():
+    busy_from_noon(a_host("alpha"), "a", "b")
+    a_host("beta", power="off", desired_power="off", is_cordoned=True)
+    an_autopilot(packing="off", relief="recommend")
+    assert "beta should be woken" in look(NOON).sentence
+    assert not Operation.objects.exists()
+
+
+def test_hosts_that_are_needed_again_too_soon_are_not_freed():
+    for name in ("alpha", "beta"):
+        busy_from_noon(a_host(name), f"vm-{name}")
+    row = an_autopilot()
+    waits("By what is usual within 2 hours, the hosts would be needed again", NOON - timedelta(minutes=50))
+    Autopilot.objects.filter(pk=row.pk).update(packed_at=None)
+    assert look(NOON + timedelta(hours=9)).outcome == "began"
 
 
 def test_in_spread_hours_it_wakes_what_it_switched_off_and_nothing_else():
