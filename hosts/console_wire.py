@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from hosts.errors import Invalid
 from hosts.signing import canonical, is_signed, signature_of
 
-Kind = Literal["vnc", "serial", "exec", "attach", "log", "shell"]
+Kind = Literal["vnc", "serial", "exec", "attach", "log", "top", "diff", "shell"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 HEADER_BYTES = 4
 DATA, CONTROL = 0, 1
@@ -30,7 +30,7 @@ ABSENT, STALE, UNREACHABLE = "absent", "stale", "unreachable"
 # After these it may not.
 DENIED, IMPOSSIBLE, ENDED = "denied", "impossible", "ended"
 # Consoles that somebody may look at without acting on anything.
-WATCHED = frozenset({"vnc", "serial", "log"})
+WATCHED = frozenset({"vnc", "serial", "log", "top", "diff"})
 TRANSIENT = frozenset({ABSENT, STALE, UNREACHABLE})
 
 

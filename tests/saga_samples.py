@@ -31,7 +31,7 @@ from tests.hosts.operations.harness import Harness
 from workloads import services
 from workloads.drivers.base import RegistryLogin
 from workloads.first_boot import FirstBoot
-from workloads.models import HostImage, Image, Snapshot, VirtualMachine, VmSeed, Workload
+from workloads.models import Container, HostImage, Image, Snapshot, VirtualMachine, VmSeed, Workload
 from workloads.sagas.restart_elsewhere import vm_spec
 
 IMAGES = "/var/lib/libvirt/images/"
@@ -318,6 +318,41 @@ def _life(make: Callable[[Place], Workload], verb: str) -> Callable[[], Sample]:
     return sample
 
 
+def _rename(make: Callable[[Place], Workload]) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        workload = make(place)
+        operation = services.workload_rename(place.user, workload, name="other-1")
+        host = place.world.hosts["alpha"]
+
+        def is_done() -> bool:
+            thing = host.domains.get(str(workload.pk)) or host.containers[str(workload.pk)]
+            return thing.name == Workload.objects.get(pk=workload.pk).name == "other-1"
+
+        return Sample(place.harness, operation, is_done)
+
+    return sample
+
+
+def _recreate(image: str) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        place.world.registry.add("busybox:2")
+        container = Container.objects.get(pk=container_in(place).pk)
+        operation = services.container_recreate(place.user, container, image=image)
+        containers = place.world.hosts["alpha"].containers
+
+        def is_done() -> bool:
+            row = Container.objects.get(pk=container.pk)
+            made = containers[str(row.pk)]
+            is_new = made.image == row.image_reference == (image or "busybox:latest")
+            return is_new and len(containers) == 1 and made.generation == row.generation and made.state == "running"
+
+        return Sample(place.harness, operation, is_done)
+
+    return sample
+
+
 def _migrate(*, shared: bool) -> Callable[[], Sample]:
     def sample() -> Sample:
         place = place_make()
@@ -495,6 +530,8 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
         _resize(container_in, False),
         _resize(lambda place: vm_in(place, state="stopped"), False),
     ],
+    "rename_workload": [_rename(container_in), _rename(lambda place: vm_in(place, state="stopped"))],
+    "recreate_container": [_recreate("busybox:2"), _recreate("")],
     "create_container": [_create_container, _create_container_behind_a_password],
     "pull_image": [_pull_image],
     "remove_image": [_remove_image],

@@ -277,6 +277,11 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/save": on_vm("/save"),
     f"POST /api/workloads/{UUID}/wipe-first-boot": seeded,
     f"POST /api/workloads/{UUID}/resize": on_vm("/resize", {"cpu_cores": 2, "memory_mib": 512}),
+    f"POST /api/workloads/{UUID}/rename": on_vm("/rename", {"name": "other"}, state="stopped"),
+    f"POST /api/workloads/{UUID}/recreate": lambda: (
+        f"/api/workloads/{container_make(host_make()).pk}/recreate",
+        {"image": "redis:8"},
+    ),
     f"POST /api/workloads/{UUID}/grow-disk": on_disk,
     f"POST /api/workloads/{UUID}/snapshots": on_vm("/snapshots", {"name": "before"}),
     f"POST /api/workloads/{UUID}/snapshots/{NUMBER}/revert": on_snapshot("/revert"),

@@ -16,15 +16,17 @@ from hosts.models import Host, Operation
 from hosts.schemas import OperationOut
 from workloads import queries, services
 from workloads.first_boot import FirstBoot
-from workloads.models import Image, Snapshot, VirtualMachine, Workload
+from workloads.models import Container, Image, Snapshot, VirtualMachine, Workload
 from workloads.schemas import (
     ApartIn,
     BulkIn,
     ContainerIn,
     DiskSizeIn,
+    ImageChoiceIn,
     ImageOut,
     MemberOut,
     MoveIn,
+    NameIn,
     PinIn,
     SizeIn,
     SnapshotIn,
@@ -51,6 +53,13 @@ def vm_found(uuid: UUID) -> VirtualMachine:
     if vm is None:
         raise NotFound("There is no such VM. It may have been removed.")
     return vm
+
+
+def container_found(uuid: UUID) -> Container:
+    container = Container.objects.select_related("host").filter(pk=uuid).first()
+    if container is None:
+        raise NotFound("There is no such container. It may have been removed.")
+    return container
 
 
 def snapshot_found(vm: UUID, number: int) -> Snapshot:
@@ -159,6 +168,17 @@ def workload_wipe_first_boot(request: HttpRequest, uuid: UUID) -> Status[Operati
 @router.post("/{uuid:uuid}/resize", response={202: OperationOut}, auth=OPERATE)
 def workload_resize(request: HttpRequest, uuid: UUID, payload: SizeIn) -> Status[Operation]:
     return Status(202, services.workload_resize(request.user, workload_found(uuid), **payload.dict()))
+
+
+@router.post("/{uuid:uuid}/rename", response={202: OperationOut}, auth=OPERATE)
+def workload_rename(request: HttpRequest, uuid: UUID, payload: NameIn) -> Status[Operation]:
+    return Status(202, services.workload_rename(request.user, workload_found(uuid), name=payload.name))
+
+
+@router.post("/{uuid:uuid}/recreate", response={202: OperationOut}, auth=OPERATE)
+def container_recreate(request: HttpRequest, uuid: UUID, payload: ImageChoiceIn) -> Status[Operation]:
+    """An empty image: the newest of the container's own image's name."""
+    return Status(202, services.container_recreate(request.user, container_found(uuid), image=payload.image))
 
 
 @router.post("/{uuid:uuid}/grow-disk", response={202: OperationOut}, auth=OPERATE)

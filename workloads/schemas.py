@@ -119,6 +119,14 @@ class DiskSizeIn(Schema):
     size_gib: float = Field(gt=0, le=65536)
 
 
+class NameIn(Schema):
+    name: str = Field(max_length=63)
+
+
+class ImageChoiceIn(Schema):
+    image: str = Field("", max_length=300)
+
+
 class SnapshotIn(Schema):
     name: str = Field(max_length=63)
 

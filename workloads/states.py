@@ -22,6 +22,8 @@ WorkloadVerb = Literal[
     "wipe_seed",
     "resize",
     "snapshot",
+    "rename",
+    "recreate",
     "delete",
     "move",
     "pin",
@@ -32,6 +34,8 @@ WorkloadVerb = Literal[
     "exec",
     "attach",
     "log",
+    "top",
+    "diff",
 ]
 WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "start",
@@ -45,6 +49,8 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "wipe_seed",
     "resize",
     "snapshot",
+    "rename",
+    "recreate",
     "delete",
     "move",
     "pin",
@@ -55,10 +61,13 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "exec",
     "attach",
     "log",
+    "top",
+    "diff",
 )
 ON_ONLY = {"reset": "reset", "save": "saved to disk"}
 VM_ONLY = ON_ONLY | {"wipe_seed": "told something at its first boot", "snapshot": "kept as a snapshot"}
-CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log")}
+OFF_TOO = ("log", "diff")  # what a container that is off still has
+CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log", "top", "diff")}
 
 
 def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime | None = None) -> str | None:
@@ -105,13 +114,13 @@ def _console_reason(workload: Any, verb: str, now: datetime | None) -> str | Non
     name, state = workload.name, workload.state
     if verb not in CONSOLES[workload.kind]:
         return f"{name} is a {workload.get_kind_display()}; it has no console of that kind."
-    if state in ("stopped", "crashed", "creating") and (verb != "log" or state == "creating"):
+    if state in ("stopped", "crashed", "creating") and (verb not in OFF_TOO or state == "creating"):
         return f"{name} is {state}, so it has no console. Start it first."
     if reason := _host_reason(workload, verb, now):
         return reason
     if state == "unknown":
         return f"Nobody knows whether {name} runs. Wait until its host tells."
-    if verb in ("exec", "attach") and state != "running":
+    if verb in ("exec", "attach", "top") and state != "running":
         return f"{name} is {state}; a console needs it running."
     return why_no_gateway(workload.host)
 
@@ -150,10 +159,32 @@ def _state_reason(workload: Any, verb: str) -> str | None:
         return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
     if verb in ("resize", "snapshot") and state not in ("running", "paused", "stopped", "crashed"):
         return f"{name} is {state}; wait until it runs or is stopped."
+    if verb == "rename":
+        return _rename_reason(workload)
+    if verb == "recreate":
+        return _recreate_reason(workload)
     if verb == "delete" and state not in ("stopped", "crashed", "gone"):
         return f"{name} is {state}. Stop it before deleting it."
     if verb == "move":
         return _move_reason(workload)
+    return None
+
+
+def _rename_reason(workload: Any) -> str | None:
+    if workload.state not in ("running", "paused", "stopped", "crashed"):
+        return f"{workload.name} is {workload.state}; wait until it runs or is stopped."
+    if workload.kind == "vm" and workload.state in ("running", "paused"):
+        return f"{workload.name} is {workload.state}; libvirt renames a VM only while it is off. Stop it first."
+    if workload.snapshot_count:
+        return f"{workload.name} has snapshots, with which libvirt does not rename it. Delete them first."
+    return None
+
+
+def _recreate_reason(workload: Any) -> str | None:
+    if workload.kind != "container":
+        return f"{workload.name} is a {workload.get_kind_display()}; only a container is made anew from an image."
+    if workload.state != "running":
+        return f"{workload.name} is {workload.state}; only a running container is made anew, to see that it stays well."
     return None
 
 

@@ -30,6 +30,7 @@ _STATS_AT_ONCE = 20  # docker-py keeps 25 connections
 DETAILS_FRESH_S = 60.0  # what no event and no list tells of is seen this late at most
 STATS_DEADLINE_S = 4.0  # for one pass over all containers; slower ones are missing from it
 LABEL_PREFIX = "stowage."
+ASIDE_PREFIX = "stowage-kept-"
 STAMP_LABELS = ("stowage.uuid", "stowage.generation", "stowage.operation")
 # 130, 137, 143: ended by an interrupt, a kill or a stop, which somebody asked for.
 _ASKED_TO_END = (0, 130, 137, 143)
@@ -109,7 +110,7 @@ class DockerHost:
 
     def list_containers(self) -> list[ObservedWorkload]:
         with self.calls("list its containers") as client:
-            rows = client.containers(all=True)
+            rows = [row for row in client.containers(all=True) if not is_set_aside(row)]
             details = [self._known.get(row, lambda engine_id: inspect(client, engine_id)) for row in rows]
             self._known.keep_only({row["Id"] for row in rows})
         return [observed(detail) for detail in details if detail is not None]
@@ -215,6 +216,16 @@ class DockerWatch:
         if not self._closed:
             self._known.is_watched = False
             self._on_change("")
+
+
+def aside_name(uuid: str) -> str:
+    """The name of a container that waits, stopped, until its successor with the same uuid is well."""
+    return f"{ASIDE_PREFIX}{uuid}"
+
+
+def is_set_aside(row: dict[str, Any]) -> bool:
+    """Whether a row of the engine's list is such a container: it is no workload, and counts for none."""
+    return f"/{aside_name(container_uuid(row['Id'], row.get('Labels') or {}))}" in (row.get("Names") or [])
 
 
 def images_observed(rows: list[dict[str, Any]], containers: list[dict[str, Any]]) -> list[ObservedImage]:

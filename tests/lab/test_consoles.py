@@ -79,6 +79,17 @@ async def test_a_log_is_followed_and_stays_to_be_read_when_the_container_is_off(
     person.done("POST", f"/workloads/{container['uuid']}/start")
 
 
+async def test_processes_and_file_changes_are_looked_at(
+    stack: Stack, person: ApiPerson, admin: Login, container: dict[str, Any]
+):
+    stack.inside(HOST, "docker", "exec", "console-box", "touch", "/made-here")
+    async with console(admin, "top", container["uuid"], view_only=True) as top:
+        await top.stream_has(b"PID")
+        await top.stream_has(b"sleep")
+    async with console(admin, "diff", container["uuid"], view_only=True) as diff:
+        await diff.stream_has(b"/made-here")
+
+
 @asynccontextmanager
 async def console(login: Login, kind: str, thing: str, **more: Any) -> AsyncIterator[ConsoleSocket]:
     """An open console; its `opened` is in `console.opened`."""

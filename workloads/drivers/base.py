@@ -187,6 +187,9 @@ class VirtualMachines(Protocol):
     def reset(self, uuid: str) -> None:
         """Presses the reset button: the guest boots anew at once, whatever it was doing."""
 
+    def rename(self, uuid: str, name: str) -> None:
+        """Ensures the name of a VM that is off; one that another VM has is Refused, and so is one with snapshots."""
+
     def save(self, uuid: str) -> None:
         """Ensures that the VM is off with its memory on the host's disk, from where `start` brings it back."""
 
@@ -286,6 +289,24 @@ class Containers(Protocol):
     def start(self, uuid: str) -> None: ...
 
     def stop(self, uuid: str, timeout_s: float) -> None: ...
+
+    def kill(self, uuid: str) -> None:
+        """Ensures that it is off, without asking it first."""
+
+    def rename(self, uuid: str, name: str) -> None:
+        """Ensures the name; one that another container has is Refused."""
+
+    def set_aside(self, uuid: str) -> None:
+        """Ensures that the stopped container makes room for a successor with its uuid and name."""
+
+    def take_back(self, uuid: str, name: str) -> None:
+        """Undoes `set_aside`, once the successor is gone."""
+
+    def drop_aside(self, uuid: str) -> None:
+        """Ensures that what was set aside for that uuid is removed."""
+
+    def image_used(self, uuid: str) -> str:
+        """The engine's id of the image that the container runs from."""
 
     def pause(self, uuid: str) -> None: ...
 

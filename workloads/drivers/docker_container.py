@@ -15,10 +15,18 @@ import docker
 
 from hosts.drivers.base import container_uuid
 from hosts.drivers.docker_errors import ENGINE_ERRORS, status_of
-from hosts.drivers.docker_host import LABEL_PREFIX, DockerHost, container_state, inspect, ports
+from hosts.drivers.docker_host import (
+    LABEL_PREFIX,
+    DockerHost,
+    aside_name,
+    container_state,
+    inspect,
+    is_set_aside,
+    ports,
+)
 from hosts.errors import DriverError, NotFound, Refused, Rejected, TimedOut
 from hosts.units import MIB
-from workloads.drivers import docker_images
+from workloads.drivers import docker_images, docker_life
 from workloads.drivers.base import Location, RegistryLogin, Running
 from workloads.drivers.docker_pull import STALL_TIMEOUT_S
 from workloads.drivers.docker_spec import spec_of
@@ -98,6 +106,37 @@ class DockerContainers:
             detail = _find(client, uuid)
             if detail is not None and _is_up(detail):
                 client.stop(detail["Id"], timeout=math.ceil(timeout_s))
+
+    def kill(self, uuid: str) -> None:
+        with self._host.calls("end the container") as client:
+            detail = _find(client, uuid)
+            if detail is not None and _is_up(detail):
+                docker_life.kill(client, detail)
+
+    def rename(self, uuid: str, name: str) -> None:
+        with self._host.calls("rename the container") as client:
+            docker_life.rename(client, _require(client, uuid), name)
+
+    def set_aside(self, uuid: str) -> None:
+        with self._host.calls("set the old container aside") as client:
+            detail = _find(client, uuid)
+            if detail is None and inspect(client, aside_name(uuid)) is not None:
+                return
+            if detail is None:
+                raise NotFound("The container is not on this host.", uuid)
+            if _is_up(detail):
+                raise Refused(f"The container {detail['Name'].lstrip('/')} still runs. Stop it first.")
+            docker_life.rename(client, detail, aside_name(uuid))
+
+    def take_back(self, uuid: str, name: str) -> None:
+        docker_life.take_back(self._host, uuid, name)
+
+    def drop_aside(self, uuid: str) -> None:
+        docker_life.drop(self._host, uuid)
+
+    def image_used(self, uuid: str) -> str:
+        with self._host.calls("describe the container") as client:
+            return docker_life.image_of(client, _require(client, uuid))
 
     def pause(self, uuid: str) -> None:
         with self._host.calls("pause the container") as client:
@@ -293,13 +332,16 @@ def _find(client: docker.APIClient, uuid: str) -> dict[str, Any] | None:
     rows = _labelled(client, uuid)
     if not rows:
         rows = [
-            row for row in client.containers(all=True) if container_uuid(row["Id"], row.get("Labels") or {}) == uuid
+            row
+            for row in client.containers(all=True)
+            if container_uuid(row["Id"], row.get("Labels") or {}) == uuid and not is_set_aside(row)
         ]
     return inspect(client, rows[0]["Id"]) if rows else None
 
 
 def _labelled(client: docker.APIClient, uuid: str) -> list[dict[str, Any]]:
-    return list(client.containers(all=True, filters={"label": f"stowage.uuid={uuid}"}))
+    rows = client.containers(all=True, filters={"label": f"stowage.uuid={uuid}"})
+    return [row for row in rows if not is_set_aside(row)]
 
 
 def _require(client: docker.APIClient, uuid: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hosts.errors import Refused
 from hosts.units import bytes_to_mib
 from workloads.drivers.specs import ContainerSpec
 
+_IMAGES_WORDS = ("Cmd", "User", "WorkingDir")
 _DEFAULT_NETWORKS = ("default", "bridge", "")
 
 
@@ -24,19 +25,21 @@ def spec_of(detail: dict[str, Any], image: dict[str, Any]) -> ContainerSpec:
     image_config = image.get("Config") or {}
     image_labels = image_config.get("Labels") or {}
     entrypoint = config.get("Entrypoint")
-    same_entrypoint = (entrypoint or None) == (image_config.get("Entrypoint") or None)
+    own_entrypoint = (entrypoint or None) != (image_config.get("Entrypoint") or None)
+    # What is the image's own is left to it: a newer image may bring another.
+    own = {key: config.get(key) if config.get(key) != image_config.get(key) else None for key in _IMAGES_WORDS}
     return ContainerSpec.from_data(
         {
             "uuid": container_uuid(detail["Id"], labels),
             "name": name,
             "image": _reference(config["Image"], image, name),
-            "command": list(config.get("Cmd") or ()),
-            "entrypoint": None if same_entrypoint else list(entrypoint or ()),
+            "command": list(config.get("Cmd") or ()) if own_entrypoint else own["Cmd"] or [],
+            "entrypoint": list(entrypoint or ()) if own_entrypoint else None,
             "environment": _environment(config, image_config),
-            "user": config.get("User") or "",
+            "user": own["User"] or "",
             "is_read_only": bool(limits.get("ReadonlyRootfs")),
             "health": _health(config, image_config),
-            "working_folder": config.get("WorkingDir") or "",
+            "working_folder": own["WorkingDir"] or "",
             "cpu_cores": cpu_cores(limits),
             "memory_mib": bytes_to_mib(int(limits.get("Memory") or 0)),
             "ports": ports(limits),

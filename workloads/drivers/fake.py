@@ -153,6 +153,16 @@ class FakeMachines(FakeHypervisor):
                 raise Refused(f"The VM {domain.name} is off. Start it instead.")
             domain.boots += 1
 
+    def rename(self, uuid: str, name: str) -> None:
+        with self.world.call(self.host, "vm.rename"):
+            domain = self.host.domain(uuid)
+            if any(other.name == name and other.uuid != uuid for other in self.host.domains.values()):
+                raise Refused(f"The host already has a VM named {name}. Choose another name.")
+            if domain.state in ACTIVE:
+                raise Refused(f"The VM {domain.name} is on; libvirt renames it only while it is off.")
+            domain.name = name
+            self.world.changed(self.host.name, uuid)
+
     def save(self, uuid: str) -> None:
         with self.world.call(self.host, "vm.save"):
             domain = self.host.domain(uuid)
@@ -398,9 +408,7 @@ class FakeContainers(FakeEngine):
 
     def create(self, spec: ContainerSpec) -> str:
         with self.world.call(self.host, "container.create"):
-            for other in self.host.containers.values():
-                if other.name == spec.name and other.uuid != spec.uuid:
-                    raise Refused(f"The host already has a container named {spec.name}. Choose another name.")
+            self._refuse_taken_name(spec.uuid, spec.name)
             if spec.uuid not in self.host.containers:
                 if spec.image not in self.host.images:
                     raise NotFound(f"The container image {spec.image} is not on the host.")
@@ -429,6 +437,34 @@ class FakeContainers(FakeEngine):
     def stop(self, uuid: str, timeout_s: float) -> None:
         with self.world.call(self.host, "container.stop"):
             self._stop(uuid)
+
+    def kill(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.kill"):
+            self._stop(uuid)
+
+    def rename(self, uuid: str, name: str) -> None:
+        with self.world.call(self.host, "container.rename"):
+            self._refuse_taken_name(uuid, name)
+            self.host.container(uuid).name = name
+            self.world.changed(self.host.name, uuid)
+
+    def set_aside(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.set_aside"):
+            if uuid in self.host.containers:
+                self.host.containers[_aside(uuid)] = self.host.containers.pop(uuid)
+
+    def take_back(self, uuid: str, name: str) -> None:
+        with self.world.call(self.host, "container.take_back"):
+            if _aside(uuid) in self.host.containers:
+                self.host.containers[uuid] = self.host.containers.pop(_aside(uuid))
+
+    def drop_aside(self, uuid: str) -> None:
+        with self.world.call(self.host, "container.drop_aside"):
+            self.host.containers.pop(_aside(uuid), None)
+
+    def image_used(self, uuid: str) -> str:
+        with self.world.call(self.host, "container.image_used"):
+            return self.host.images[self.host.container(uuid).image]
 
     def pause(self, uuid: str) -> None:
         with self.world.call(self.host, "container.pause"):
@@ -527,6 +563,10 @@ class FakeContainers(FakeEngine):
                 raise NotFound(f"The container image {reference} is not on the host.")
             return iter([reference.encode()])
 
+    def _refuse_taken_name(self, uuid: str, name: str) -> None:
+        if any(other.name == name and other.uuid != uuid for other in self.host.containers.values()):
+            raise Refused(f"The host already has a container named {name}. Choose another name.")
+
     def _change(self, uuid: str, was: WorkloadState, becomes: WorkloadState) -> None:
         container = self.host.container(uuid)
         if container.state == was:
@@ -538,6 +578,10 @@ class FakeContainers(FakeEngine):
         if container and container.state in ("running", "paused"):
             container.state, container.reason = "stopped", "exited (0)"
             self.world.changed(self.host.name, uuid)
+
+
+def _aside(uuid: str) -> str:
+    return f"aside of {uuid}"
 
 
 def fake_drivers(world: FakeDataCenter, host: str) -> dict[str, object]:

@@ -88,14 +88,14 @@ class LibvirtMachines:
                 self._define_known(known, spec)
                 if known.isActive():
                     return
-            self._refuse_taken_name(connection, spec)
+            self._refuse_taken_name(connection, spec.uuid, spec.name)
             caches = {d.target: "writeback" for d in spec.disks if self._host.is_local and not _is_direct(d.path)}
             xml = domain_xml.build(spec, accelerator, caches)
             try:
                 domain = connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
             except libvirt.libvirtError:
                 # Another definition of that name may have come between our look and our call (pitfalls M21).
-                self._refuse_taken_name(connection, spec)
+                self._refuse_taken_name(connection, spec.uuid, spec.name)
                 raise
             domain.setAutostart(0)  # a host that returns starts nothing by itself
 
@@ -172,6 +172,23 @@ class LibvirtMachines:
             if not domain.isActive():
                 raise Refused(f"The VM {domain.name()} is off. Start it instead.")
             domain.reset()
+
+    def rename(self, uuid: str, name: str) -> None:
+        with self._host.calls("rename the VM") as connection:
+            domain = _require(connection, uuid)
+            old = domain.name()
+            if old == name:
+                return
+            self._refuse_taken_name(connection, uuid, name)
+            if _is_active(domain):
+                raise Refused(f"The VM {old} is on; libvirt renames it only while it is off.")
+            if domain.snapshotNum():
+                raise Refused(f"The VM {old} has snapshots, with which libvirt does not rename it. Delete them first.")
+            try:
+                domain.rename(name)
+            except libvirt.libvirtError:
+                self._refuse_taken_name(connection, uuid, name)
+                raise
 
     def save(self, uuid: str) -> None:
         with self._host.calls("save the VM to disk") as connection:
@@ -262,15 +279,15 @@ class LibvirtMachines:
             raise Refused(f"The VM {domain.name()} was not made by Stowage; it is left as it is.")
 
     @staticmethod
-    def _refuse_taken_name(connection: libvirt.virConnect, spec: VmSpec) -> None:
+    def _refuse_taken_name(connection: libvirt.virConnect, uuid: str, name: str) -> None:
         try:
-            other = connection.lookupByName(spec.name)
+            other = connection.lookupByName(name)
         except libvirt.libvirtError as error:
             if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                 return
             raise
-        if other.UUIDString() != spec.uuid:
-            raise Refused(f"The host already has a VM named {spec.name}. Choose another name.")
+        if other.UUIDString() != uuid:
+            raise Refused(f"The host already has a VM named {name}. Choose another name.")
 
 
 def _lookup(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:

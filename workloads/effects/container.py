@@ -13,7 +13,15 @@ from hosts.errors import Refused
 from hosts.plane.context import PlaneContext
 from hosts.plane.effects import effect
 from hosts.plane.progress import Progress
-from workloads.drivers.specs import RESTART_POLICIES, ContainerSpec, limits_check, reference_check, uuid_check
+from workloads.drivers.specs import (
+    RESTART_POLICIES,
+    ContainerSpec,
+    limits_check,
+    name_check,
+    reference_check,
+    uuid_check,
+)
+from workloads.effects import container_renewal
 from workloads.effects.container_image import login_of
 from workloads.effects.drivers import containers
 
@@ -47,6 +55,19 @@ def container_start(context: PlaneContext, arguments: Data, progress: Progress) 
 @effect("container.stop", lane="short")
 def container_stop(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     containers(context).stop(uuid_check(arguments["uuid"]), float(arguments.get("timeout_s", 10.0)))
+    return {}
+
+
+@effect("container.kill", lane="short")
+def container_kill(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    containers(context).kill(uuid_check(arguments["uuid"]))
+    return {}
+
+
+@effect("container.rename", lane="short")
+def container_rename(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: container.rename with the name that it had."""
+    containers(context).rename(uuid_check(arguments["uuid"]), name_check(arguments["name"], "container"))
     return {}
 
 
@@ -115,7 +136,7 @@ def container_image_ensure(context: PlaneContext, arguments: Data, progress: Pro
         if not held:
             progress.check()
         known = driver.image_id(reference)
-        if known:
+        if known and not arguments.get("anew"):
             return {"image_id": known, "how": "present"}
         archive = arguments.get("archive")
         if archive:
@@ -174,3 +195,6 @@ def _load(context: PlaneContext, reference: str, archive: Data, progress: Progre
     finally:
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+__all__ = ["container_renewal"]  # its effects come with these

@@ -64,6 +64,13 @@ def vm_seed_write(context: PlaneContext, arguments: Data, progress: Progress) ->
     return {}
 
 
+@effect("vm.rename", lane="short")
+def vm_rename(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """Undo: vm.rename with the name that it had."""
+    machines(context).rename(uuid_check(arguments["uuid"]), name_check(arguments["name"], "VM"))
+    return {}
+
+
 @effect("vm.seed_wipe", lane="long")
 def vm_seed_wipe(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     """Takes what the guest was told off its seed disk, also while it runs. Undo: none; that is the point of it."""

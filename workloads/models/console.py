@@ -17,6 +17,8 @@ class Console(models.Model):
         EXEC = "exec", "command in a container"
         ATTACH = "attach", "container's own terminal"
         LOG = "log", "container's log"
+        TOP = "top", "container's processes"
+        DIFF = "diff", "container's file changes"
         SHELL = "shell", "shell on a host"
 
     uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

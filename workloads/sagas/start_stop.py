@@ -50,6 +50,8 @@ def stop_call(context: Context, *, force: bool, timeout_s: float, role: str = "h
 
 def stop_as_asked(context: Context) -> EffectCall:
     parameters = context.parameters
+    if parameters.get("force") and kind_of(context) == "container":
+        return short_call(context, "container.kill")
     return stop_call(
         context,
         force=bool(parameters.get("force")),

@@ -28,6 +28,7 @@ from workloads.services.power import (
     workload_stop,
 )
 from workloads.services.registries import registry_add, registry_edit, registry_remove
+from workloads.services.renewal import container_recreate, workload_rename
 from workloads.services.schedules import (
     schedule_create,
     schedule_delete,
@@ -45,6 +46,7 @@ __all__ = [
     "container_create",
     "container_image_pull",
     "container_image_remove",
+    "container_recreate",
     "disk_grow",
     "gone",
     "host_choose",
@@ -74,6 +76,7 @@ __all__ = [
     "workload_move",
     "workload_pause",
     "workload_pin",
+    "workload_rename",
     "workload_reset",
     "workload_resize",
     "workload_restart",

@@ -41,6 +41,8 @@ THING_KINDS = {
     "exec": "container",
     "attach": "container",
     "log": "container",
+    "top": "container",
+    "diff": "container",
     "shell": "host",
 }
 REFUSED = "This ticket was used already, is older than 30 seconds, or belongs to another login. Open the console anew."
@@ -85,7 +87,9 @@ def ticket_issue(
     if kind not in Console.Kind.values:
         raise Invalid("There is no console of that kind.", field="kind")
     if view_only and kind not in WATCHED:
-        raise Invalid("Only a screen, a serial line or a log can be looked at without acting on it.", field="view_only")
+        raise Invalid(
+            "A shell or a program's own terminal is not only looked at: it needs an operator.", field="view_only"
+        )
     refuse_unless(user, verb_needed(kind, view_only))
     account = account_of(user)
     if account is None or not session_key:

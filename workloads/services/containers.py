@@ -98,6 +98,12 @@ def container_create(
     )
 
 
+def image_check(image: str) -> None:
+    """Raises Invalid for what names no container image."""
+    if not REFERENCE.fullmatch(image):
+        raise Invalid("Name the container image like registry.example/team/app:1.2. Correct the name.", field="image")
+
+
 def refuse_taken_ports(container: Container, host: Host) -> None:
     """Raises Refused when another container of the host publishes one of these ports."""
     wanted = _published(container.ports)
@@ -130,8 +136,7 @@ def _reserve(user: User, container: Container, need: Need, operation: Operation)
 
 
 def _check(image: str, cpu_cores: float, memory_mib: int, restart_policy: str) -> None:
-    if not REFERENCE.fullmatch(image):
-        raise Invalid("Name the container image like registry.example/team/app:1.2. Correct the name.", field="image")
+    image_check(image)
     if not 0.01 <= cpu_cores <= 256:
         raise Invalid("A container has 0.01 to 256 CPU cores.", field="cpu_cores")
     if memory_mib < 6:

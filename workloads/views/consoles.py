@@ -39,9 +39,12 @@ PAGES = {
         ConsolePage("serial", "Serial line", Workload.Kind.VM, True, "terminal"),
         ConsolePage("exec", "Shell", Workload.Kind.CONTAINER, False, "terminal"),
         ConsolePage("log", "Log", Workload.Kind.CONTAINER, True, "log"),
+        ConsolePage("top", "Processes", Workload.Kind.CONTAINER, True, "operation"),
+        ConsolePage("diff", "File changes", Workload.Kind.CONTAINER, True, "edit"),
         ConsolePage("attach", "Attach", Workload.Kind.CONTAINER, False, "plug"),
     )
 }
+LOOKS = ("log", "top", "diff")  # nobody types into these
 WATCHED = [kind for kind, console in PAGES.items() if console.is_watched]
 OPERATED = [kind for kind, console in PAGES.items() if not console.is_watched]
 
@@ -49,6 +52,12 @@ OPERATED = [kind for kind, console in PAGES.items() if not console.is_watched]
 def console_links(request: HttpRequest, workload: Workload) -> list[Link]:
     """The consoles that a workload of its kind has; one that cannot be opened now says why."""
     return [_link(request, workload, console) for console in PAGES.values() if console.of == workload.kind]
+
+
+def look_links(links: list[Link]) -> tuple[list[Link], list[Link]]:
+    """Those that open a console, and those that only show what is so now."""
+    looks = [link for link in links if link.key in ("console-top", "console-diff")]
+    return [link for link in links if link not in looks], looks
 
 
 def _link(request: HttpRequest, workload: Workload, console: ConsolePage) -> Link:
@@ -62,7 +71,7 @@ def _link(request: HttpRequest, workload: Workload, console: ConsolePage) -> Lin
 @page("view")
 def workload_console(request: HttpRequest, uuid: UUID, kind: str) -> HttpResponse:
     """A VM's screen or serial line, a container's log; who may not operate only looks on, and at a log everybody."""
-    return _console(request, uuid, PAGES[kind], is_view_only=kind == "log" or not may(request.user, "operate"))
+    return _console(request, uuid, PAGES[kind], is_view_only=kind in LOOKS or not may(request.user, "operate"))
 
 
 @page("operate")

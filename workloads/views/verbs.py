@@ -51,11 +51,12 @@ def more_buttons(workload: Workload, own: Any, reason: Reason) -> list[Button]:
             label = "Wipe first-boot data"
             buttons.append(_button(workload, "wipe_seed", label, reason("wipe_seed"), "", "key", wipe_ask))
     force_ask = f"{name} is cut off at once, as if its power failed. Unsaved data in it is lost."
+    force = "Force off" if is_vm else "Kill"
     what = "its disks" if is_vm and not workload.is_adopted else "its definition"
     delete_ask = f"{name} and {what} are removed from its host. There is no way back."
     return [
         *buttons,
-        _button(workload, "force_stop", "Force off", reason("force_stop"), DANGER, "power", force_ask, typed=True),
+        _button(workload, "force_stop", force, reason("force_stop"), DANGER, "power", force_ask, typed=True),
         _button(workload, "delete", "Delete", reason("delete"), DANGER, "trash", delete_ask, typed=True),
     ]
 

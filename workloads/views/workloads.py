@@ -23,7 +23,7 @@ from workloads import queries, services
 from workloads.models import VirtualMachine, Workload
 from workloads.states import why_not
 from workloads.views.bulk import LABELS
-from workloads.views.consoles import console_links
+from workloads.views.consoles import console_links, look_links
 from workloads.views.snapshots import snapshots_shown, why_not_taken
 from workloads.views.targets import move_targets
 from workloads.views.verbs import more_buttons, verb_buttons
@@ -71,6 +71,7 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         return why_not(workload, verb, busy=busy) if is_operator else NOT_AN_OPERATOR
 
     own = queries.workload_own(workload)
+    consoles, looks = look_links(console_links(request, workload))
     sightings = list(workload.sightings.select_related("host"))
     pin_verb = "unpin" if workload.is_pinned else "pin"
     return {
@@ -84,12 +85,15 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "more_buttons": more_buttons(workload, own, reason),
         "may_operate": is_operator,
         "schedules": list(workload.schedules.all()[:SCHEDULES_SHOWN]),
-        "consoles": console_links(request, workload),
+        "consoles": consoles,
+        "looks": looks,
         "consoles_open": list(queries.consoles_open(workload.pk)[:OPEN_SHOWN]) if is_operator else [],
         "may_administer": may(request.user, "administer", workload),
         "console_logs": list(queries.console_logs(workload.pk)[:LOGS_SHOWN]) if is_operator else [],
         "move_why_not": reason("move"),
         "resize_why_not": reason("resize"),
+        "rename_why_not": reason("rename"),
+        "recreate_why_not": reason("recreate"),
         "snapshot_why_not": why_not_taken(own, reason("snapshot")),
         "snapshots": snapshots_shown(workload, own, reason("snapshot")),
         "next_size": queries.next_size(own),

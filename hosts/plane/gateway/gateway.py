@@ -17,6 +17,7 @@ from hosts.errors import StowageError
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import Drivers
 from hosts.plane.gateway.container_log import log_open
+from hosts.plane.gateway.container_looks import changes_open, processes_open
 from hosts.plane.gateway.containers import attach_open, exec_open
 from hosts.plane.gateway.engine import Engine
 from hosts.plane.gateway.lines import Lines
@@ -119,7 +120,7 @@ class Gateway:
     async def _session(self, request: ConsoleRequest, viewer: Viewer) -> Session:
         """The console that is asked for. Raises Refusal."""
         if request.view_only and request.kind not in WATCHED:
-            raise Refusal(DENIED, "Only a screen, a serial line or a log can be looked at without acting on it.")
+            raise Refusal(DENIED, "A shell or a program's own terminal is not only looked at: it needs an operator.")
         if request.kind == "vnc":
             return await self._vnc(request, viewer)
         if request.kind == "serial":
@@ -131,6 +132,10 @@ class Gateway:
             return await attach_open(viewer, self._engine, request, self._tasks)
         if request.kind == "log":
             return await log_open(viewer, self._engine, request)
+        if request.kind == "top":
+            return await processes_open(viewer, self._engine, request)
+        if request.kind == "diff":
+            return await changes_open(viewer, self._engine, request)
         if not self._config.host_shell:
             raise Refusal(DENIED, f"A shell on {self._config.name} is not enabled in its plane's configuration.")
         try:

@@ -1,4 +1,4 @@
-// <text-console kind="serial|exec|attach|log|shell" thing="UUID" xterm fit search [view-only]>: a terminal.
+// <text-console kind="serial|exec|attach|log|top|diff|shell" thing="UUID" xterm fit search [view-only]>: a terminal.
 // What it shows is a guest's: nothing in it may set the title, the clipboard, a link or a colour of the whole, and
 // what the terminal answers to questions in replayed output is not sent.
 import "../lib/adopted-styles.js";

@@ -178,6 +178,10 @@ class FakeEngine(UnixPeer):
             return [{"Id": "c1", "Labels": self.labels}]
         if "/resize" in path:
             self.sizes.append(path.partition("?")[2])
+        if path.endswith("c1/top"):
+            return {"Titles": ["PID", "CMD"], "Processes": [["1", "sh -c evil\x1b[2J"], ["1234", "sleep 5"]]}
+        if path.endswith("c1/changes"):
+            return [{"Path": "/tmp/x", "Kind": 1}, {"Path": "/etc", "Kind": 0}]
         if path.endswith("c1/json"):
             return {"Id": "c1", "State": {"Running": True, "Paused": False}, "Config": {}}
         return {"Id": "e1"} if path.endswith("c1/exec") else self.exec
@@ -201,7 +205,7 @@ class Bench:
 
     async def open(self, kind: str, place: GatewayPlace | None = None, **more: Any) -> GatewayLink:
         asked = ConsoleRequest(
-            "alpha", kind, BOX if kind in ("exec", "attach", "log") else VM, 4, False, "ann", "", 0.0
+            "alpha", kind, BOX if kind in ("exec", "attach", "log", "top", "diff") else VM, 4, False, "ann", "", 0.0
         )
         return await link_open(place or self.place, replace(asked, **more))
 

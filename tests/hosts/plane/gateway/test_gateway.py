@@ -207,6 +207,19 @@ async def test_a_log_is_read_by_who_only_looks_and_ends_with_the_engines(bench: 
     assert "log ends here" in await log.tells("ended")
 
 
+async def test_processes_are_shown_in_columns_by_who_only_looks(bench: Bench) -> None:
+    top = Frames(await bench.open("top", view_only=True))
+
+    await top.says(b"PID   CMD\r\n1     sh -c evil?[2J\r\n1234  sleep 5\r\n")
+
+
+async def test_what_a_container_changed_is_shown_once(bench: Bench) -> None:
+    diff = Frames(await bench.open("diff", view_only=True))
+
+    await diff.says(b"added    /tmp/x\r\nchanged  /etc\r\n")
+    assert "until now" in await diff.tells("ended")
+
+
 async def test_a_log_begins_some_minutes_ago_and_at_nothing_else(bench: Bench) -> None:
     assert (await refused(bench, "log", command=("1&tail=all",))).kind == "denied"
 
