@@ -18,6 +18,7 @@ class Button:
     ask: str = ""
     typed: str = ""
     hidden: tuple[tuple[str, str], ...] = field(default=())
+    option: str = ""  # with `ask`: what a tick at the field "option" asks for besides
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from hosts import services as host_services
-from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile, FakeSnapshot
+from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile, FakeSnapshot, FakeVolume
 from hosts.models import Bmc, BmcProposal, Host, Operation, Pool, PoolFile
 from hosts.operations.start import operation_start
 from hosts.units import GIB
@@ -375,6 +375,76 @@ def _relocate(*, image_in_registry: bool) -> Callable[[], Sample]:
     return sample
 
 
+DATA = {"kind": "volume", "source": "data", "target": "/data", "is_read_only": False}
+
+
+def _with_volume(place: Place, *, state: str = "running") -> Workload:
+    """A container on alpha with a named volume that has something in it."""
+    container = container_in(place, state=state)
+    Container.objects.filter(pk=container.pk).update(volumes=[DATA])
+    made = place.world.hosts["alpha"].containers[str(container.pk)]
+    made.spec = {
+        "uuid": made.uuid,
+        "name": made.name,
+        "image": made.image,
+        "cpu_cores": made.cpu_cores,
+        "memory_mib": made.memory_mib,
+        "restart_policy": made.restart_policy,
+        "volumes": [DATA],
+    }
+    place.world.hosts["alpha"].container_volumes["data"] = FakeVolume("what was written")
+    return container
+
+
+def _relocate_with_volume() -> Sample:
+    place = place_make()
+    container = _with_volume(place)
+    operation = services.workload_move(place.user, container, target=place.beta)
+    alpha, beta = place.world.hosts["alpha"], place.world.hosts["beta"]
+
+    def is_done() -> bool:
+        is_there = "data" in beta.container_volumes and beta.container_volumes["data"].content == "what was written"
+        return runs_only_on(place, container, "beta") and is_there and not alpha.container_volumes
+
+    return Sample(place.harness, operation, is_done)
+
+
+def _create_container_with_volume() -> Sample:
+    place = place_make()
+    operation = services.container_create(
+        place.user,
+        name="cache-9",
+        image="busybox:latest",
+        cpu_cores=0.5,
+        memory_mib=64,
+        host=place.alpha,
+        volumes=[{"source": "data", "target": "/data"}],
+    )
+    workload_id = operation.subject_id
+    alpha = place.world.hosts["alpha"]
+
+    def is_done() -> bool:
+        return place.world.places(workload_id) == {"alpha": "running"} and list(alpha.container_volumes) == ["data"]
+
+    return Sample(place.harness, operation, is_done)
+
+
+def _delete_with_volume(is_wanted: bool) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        container = _with_volume(place, state="stopped")
+        operation = services.workload_delete(place.user, container, with_volumes=is_wanted)
+        alpha = place.world.hosts["alpha"]
+
+        def is_done() -> bool:
+            is_gone = place.world.places(str(container.pk)) == {}
+            return is_gone and list(alpha.container_volumes) == ([] if is_wanted else ["data"])
+
+        return Sample(place.harness, operation, is_done)
+
+    return sample
+
+
 def _enrol() -> Sample:
     place = place_make()
     place.world.host_add("gamma", bridges=set())
@@ -532,7 +602,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     ],
     "rename_workload": [_rename(container_in), _rename(lambda place: vm_in(place, state="stopped"))],
     "recreate_container": [_recreate("busybox:2"), _recreate("")],
-    "create_container": [_create_container, _create_container_behind_a_password],
+    "create_container": [_create_container, _create_container_behind_a_password, _create_container_with_volume],
     "pull_image": [_pull_image],
     "remove_image": [_remove_image],
     "remove_pool_file": [_remove_pool_file],
@@ -552,9 +622,15 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "delete_workload": [
         _life(lambda place: vm_in(place, state="stopped"), "delete"),
         _life(lambda place: container_in(place, state="stopped"), "delete"),
+        _delete_with_volume(True),
+        _delete_with_volume(False),
     ],
     "migrate_vm": [_migrate(shared=True), _migrate(shared=False)],
-    "relocate_container": [_relocate(image_in_registry=True), _relocate(image_in_registry=False)],
+    "relocate_container": [
+        _relocate_with_volume,
+        _relocate(image_in_registry=True),
+        _relocate(image_in_registry=False),
+    ],
     "enrol_host": [_enrol],
     "host_bmc_edit": [_edit_bmc],
     "host_fence": [_fence],

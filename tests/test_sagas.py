@@ -154,9 +154,9 @@ def effect_steps(make: Callable[[], Sample]) -> tuple[str, ...]:
 
 
 def undo_steps(make: Callable[[], Sample]) -> list[str]:
-    """The steps whose undo sends an effect."""
+    """The steps of this sample whose undo sends an effect; others are passed over when all goes well."""
     saga = registry.saga_named(next(name for name, makes in SAMPLES.items() if make in makes))
-    return [step.name for step in saga.steps if step.undo_effect is not None]
+    return [step.name for step in saga.steps if step.undo_effect is not None and step.name in effect_steps(make)]
 
 
 # --- the trials

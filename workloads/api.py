@@ -32,6 +32,7 @@ from workloads.schemas import (
     SnapshotIn,
     SnapshotOut,
     VmIn,
+    VolumeIn,
     WorkloadOut,
     WorkloadPage,
 )
@@ -206,6 +207,11 @@ def snapshot_delete(request: HttpRequest, uuid: UUID, number: int) -> Status[Ope
     return Status(202, services.snapshot_delete(request.user, snapshot_found(uuid, number)))
 
 
+@router.get("/{uuid:uuid}/volumes", response=list[VolumeIn], auth=VIEW)
+def volume_list(request: HttpRequest, uuid: UUID) -> list[dict[str, Any]]:
+    return list(container_found(uuid).volumes)
+
+
 @router.post("/{uuid:uuid}/move", response={202: OperationOut}, auth=OPERATE)
 def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> Status[Operation]:
     workload, target = workload_found(uuid), host_found(payload.target)
@@ -228,8 +234,9 @@ def workload_keep_apart(request: HttpRequest, uuid: UUID, payload: ApartIn) -> W
 
 
 @router.delete("/{uuid:uuid}", response={202: OperationOut}, auth=OPERATE)
-def workload_delete(request: HttpRequest, uuid: UUID) -> Status[Operation]:
-    return Status(202, services.workload_delete(request.user, workload_found(uuid)))
+def workload_delete(request: HttpRequest, uuid: UUID, volumes: bool = False) -> Status[Operation]:
+    """With `volumes` a container's named volumes go too."""
+    return Status(202, services.workload_delete(request.user, workload_found(uuid), with_volumes=volumes))
 
 
 @images.get("", response=list[ImageOut], auth=VIEW)

@@ -66,7 +66,9 @@ def _for_vm(wish: Wish) -> list[str]:
     if wish.no_break:
         reasons.append("A VM moves to another host while it runs; a container is ended here and started anew there.")
     if wish.keeps_data:
-        reasons.append("A VM's disks move with it; a container with data in volumes stays on its host for now.")
+        reasons.append(
+            "A VM's disks move with it while it runs; a container stands still until its volumes are copied."
+        )
     if wish.fixed_identity:
         reasons.append("A VM keeps one machine identity (UUID, hardware address) wherever it runs.")
     return reasons

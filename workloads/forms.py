@@ -203,6 +203,12 @@ class ContainerForm(StyledForm):
     ports = forms.CharField(
         required=False, max_length=300, help_text="host:container, for example 8080:80 8443:443/tcp."
     )
+    volumes = forms.CharField(
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="One on a line, like data:/var/lib/data, or with a folder that its host allows /srv/shared:/in:ro.",
+    )
     cpu_cores = forms.FloatField(label="CPU cores", min_value=0.01, max_value=1024, initial=0.5)
     memory_mib = forms.IntegerField(label="Memory in MiB", min_value=1, max_value=2**31 - 1, initial=128)
     restart_policy = forms.ChoiceField(
@@ -246,8 +252,20 @@ class ContainerForm(StyledForm):
                 pairs[key] = value
         return pairs
 
+    def clean_volumes(self) -> list[dict[str, object]]:
+        return [_volume(line) for line in self.cleaned_data["volumes"].splitlines() if line.strip()]
+
     def clean_ports(self) -> list[dict[str, object]]:
         return [_port(word) for word in self.cleaned_data["ports"].replace(",", " ").split()]
+
+
+def _volume(line: str) -> dict[str, object]:
+    source, _, rest = line.strip().partition(":")
+    target, _, mode = rest.partition(":")
+    if not (source and target) or mode not in ("", "ro", "rw"):
+        raise forms.ValidationError(f"Write name:/path or /folder:/path on each line; “{line[:40]}” is not like that.")
+    kind = "bind" if source.startswith("/") else "volume"
+    return {"kind": kind, "source": source, "target": target, "is_read_only": mode == "ro"}
 
 
 def _port(word: str) -> dict[str, object]:

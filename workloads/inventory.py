@@ -22,6 +22,7 @@ from hosts.inventory import Reach, amount, is_silent, plain_text
 from hosts.models import Host, Lease, Operation
 from hosts.publish import publish_change
 from workloads.models import Container, Sighting, VirtualMachine, Workload
+from workloads.ties import ties_write
 
 State = Workload.State
 LIVE_STATES = {State.RUNNING, State.PAUSED, State.MIGRATING, State.STARTING}
@@ -102,8 +103,14 @@ def _own_facts(kind: str, row: dict[str, Any]) -> dict[str, Any]:
         "image_reference": plain_text(row.get("image")),
         "command": [plain_text(word, 1000) for word in _listed(row.get("command"))],
         "ports": [port for port in _listed(row.get("ports")) if isinstance(port, dict | str | int)],
+        "volumes": [_volume(volume) for volume in _listed(row.get("volumes")) if isinstance(volume, dict)],
         "restart_policy": plain_text(row.get("restart_policy"), 20) or "no",
     }
+
+
+def _volume(volume: dict[str, Any]) -> dict[str, Any]:
+    text = {name: plain_text(volume.get(name), 500) for name in ("kind", "source", "target")}
+    return {**text, "is_read_only": volume.get("is_read_only") is True}
 
 
 def _listed(value: Any) -> list[Any]:
@@ -146,6 +153,7 @@ def _apply(host: Host, seen: dict[uuids.UUID, Seen], reach: Reach, now: datetime
     changed |= _sightings_write(host, present, known, reach, now)
     held = _held(known)
     changed |= _facts_write(host, {uuid: row for uuid, row in known.items() if uuid not in held}, present)
+    changed |= ties_write(host)
     sightings = _sightings_by_workload(known)
     for uuid, workload in known.items():
         if uuid in held:

@@ -68,12 +68,20 @@ class PortIn(Schema):
     protocol: str = Field("tcp", max_length=4)
 
 
+class VolumeIn(Schema):
+    source: str = Field(max_length=300)
+    target: str = Field(max_length=300)
+    kind: str = Field("volume", max_length=10)
+    is_read_only: bool = False
+
+
 class ContainerIn(Schema):
     name: str = Field(max_length=63)
     image: str = Field(max_length=300)
     command: list[str] = Field(default=[], max_length=200)
     environment: dict[str, str] = {}
     ports: list[PortIn] = Field(default=[], max_length=100)
+    volumes: list[VolumeIn] = Field(default=[], max_length=32)
     restart_policy: str = Field("unless-stopped", max_length=20)
     run_as: str = Field("", max_length=65)
     is_read_only: bool = False

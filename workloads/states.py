@@ -193,6 +193,8 @@ def _move_reason(workload: Any) -> str | None:
         return f"{workload.name} is pinned to {workload.host.name}: {workload.pin_reason or 'no reason given'}."
     if workload.state != "running":
         return f"{workload.name} is {workload.state}; only a running workload is moved."
+    if workload.tie:
+        return str(workload.tie)
     if workload.snapshot_count:
         return f"{workload.name} has snapshots, with which libvirt does not move it. Delete them first."
     return None

@@ -61,6 +61,7 @@ class ObservedWorkload:
     labels: dict[str, str] = field(default_factory=dict)
     restart_policy: str | None = None
     ports: tuple[dict[str, Any], ...] = ()
+    volumes: tuple[dict[str, Any], ...] = ()  # {"kind", "source", "target", "is_read_only"}
     command: tuple[str, ...] = ()
     environment_keys: tuple[str, ...] = ()
     generation: int | None = None

@@ -289,6 +289,7 @@ def observed(detail: dict[str, Any]) -> ObservedWorkload:
         labels=own_labels(labels),
         restart_policy=policy,
         ports=tuple(ports(limits)),
+        volumes=tuple(mounts(detail)),
         command=tuple(config.get("Cmd") or ()),
         environment_keys=tuple(sorted(pair.split("=", 1)[0] for pair in config.get("Env") or ())),
         generation=int(generation) if generation.isdigit() else None,
@@ -320,6 +321,23 @@ def ports(limits: dict[str, Any]) -> list[dict[str, Any]]:
             host = int(binding["HostPort"]) if binding.get("HostPort") else None
             found.append({"host": host, "container": int(number), "protocol": protocol or "tcp"})
     return found
+
+
+def mounts(detail: dict[str, Any]) -> list[dict[str, Any]]:
+    """What it has of its host's disk, by the path inside: {"kind", "source", "target", "is_read_only"}.
+
+    The kind is "volume" (named by its source), "bind" (a folder), or what else the engine calls it.
+    """
+    found = [
+        {
+            "kind": str(mount.get("Type") or ""),
+            "source": str((mount.get("Name") if mount.get("Type") == "volume" else mount.get("Source")) or ""),
+            "target": str(mount.get("Destination") or ""),
+            "is_read_only": mount.get("RW") is False,
+        }
+        for mount in detail.get("Mounts") or []
+    ]
+    return sorted(found, key=lambda mount: str(mount["target"]))
 
 
 def _stats(client: docker.APIClient, engine_id: str) -> dict[str, Any] | None:

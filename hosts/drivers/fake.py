@@ -42,6 +42,14 @@ class FakeFile:
 
 
 @dataclass
+class FakeVolume:
+    """A named volume of containers: `content` is a word for all that is in it, `operation` made it."""
+
+    content: str
+    operation: str = ""
+
+
+@dataclass
 class FakePool:
     """A directory for volumes; the same object on two hosts is a shared pool."""
 
@@ -114,7 +122,6 @@ class FakeContainer:
     labels: dict[str, str] = field(default_factory=dict)
     cpu_cores: float = 1.0
     memory_mib: int = 128
-    volumes: list[str] = field(default_factory=list)
     starts: int = 0
     managed: bool = True
 
@@ -129,6 +136,7 @@ class FakeHost:
     memory_mib: int = 4096
     powered: bool = True
     bridges: set[str] = field(default_factory=lambda: {"stw0"})
+    container_volumes: dict[str, FakeVolume] = field(default_factory=dict)
     machine_types: tuple[str, ...] = ("pc", "q35")
     pools: list[FakePool] = field(default_factory=list)
     domains: dict[str, FakeDomain] = field(default_factory=dict)
@@ -182,6 +190,7 @@ class FakeDataCenter:
         self.hosts: dict[str, FakeHost] = {}
         self.calls: list[tuple[str, str]] = []
         self.registry: set[str] = {"busybox:latest"}
+        self.sent_volumes: dict[str, str] = {}  # by name: what a source has packed last
         self.registry_logins: dict[str, object] = {}  # by reference, where the registry asks for one
         self._faults: list[Fault] = []
         self._thawed = threading.Event()
@@ -349,6 +358,7 @@ class FakeDataCenter:
                 "domains": {u: copy.deepcopy(vars(d)) for u, d in host.domains.items()},
                 "containers": {u: copy.deepcopy(vars(c)) for u, c in host.containers.items()},
                 "files": {p.name: sorted(p.files) for p in host.pools},
+                "container_volumes": {n: vars(v).copy() for n, v in host.container_volumes.items()},
                 "bridges": sorted(host.bridges),
                 "powered": host.powered,
             }
@@ -486,6 +496,7 @@ class FakeEngine:
             engine_id=container.engine_id,
             labels=dict(container.labels),
             restart_policy=container.restart_policy,
+            volumes=tuple(container.spec.get("volumes") or ()),
             generation=container.generation,
             managed=container.managed,
         )

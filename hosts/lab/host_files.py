@@ -84,6 +84,7 @@ def hostd_config(plan: HostPlan, layout: Layout, address: str, control_url: str,
         "run_dir": "/run/stowage",
         # One host, so that a host's shell can be tried; off is what a real host begins with.
         "host_shell": plan.number == 0,
+        "bind_paths": ["/run/given"],  # for trials; nothing is there at first
         "probe_kernel": str(layout.probe_kernel),
     }
 

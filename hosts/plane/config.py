@@ -50,6 +50,8 @@ class PlaneConfig:
     console_port: int = 0  # 0: the one of last time, else any that is free
     # Whether administrators may open a shell on this host from the dashboard.
     host_shell: bool = False
+    # Folders of this host that containers may be given, with all that is below them; none, if not given.
+    bind_paths: tuple[str, ...] = ()
     # A Linux kernel for the trial of KVM, where /boot has none.
     probe_kernel: str = ""
 
@@ -93,6 +95,7 @@ def config_from_data(data: dict[str, Any], site: str | None = None) -> PlaneConf
         )
     values["host_shell"] = values.get("host_shell") is True
     values["pools"] = tuple(PoolPlace(pool["name"], pool["path"]) for pool in values.get("pools") or ())
+    values["bind_paths"] = tuple(str(path) for path in values.get("bind_paths") or () if str(path).startswith("/"))
     if missing := [key for key in ("name", "state_dir") if not values.get(key)]:
         raise Invalid(f"The configuration lacks {' and '.join(missing)}.")
     return PlaneConfig(**values)

@@ -5,8 +5,9 @@ Every verb is an "ensure": done twice it equals done once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from hosts.drivers.base import WorkloadState
@@ -140,6 +141,14 @@ class RegistryLogin:
     address: str
     username: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class VolumeFound:
+    """A named volume of a container, and the bytes of what is in it."""
+
+    name: str
+    size_bytes: int
 
 
 class Running(Protocol):
@@ -353,3 +362,28 @@ class Containers(Protocol):
 
     def image_save(self, reference: str) -> Iterable[bytes]:
         """The image as a saved archive, in chunks."""
+
+
+class ContainerVolumes(Protocol):
+    """The named volumes of the containers of one host."""
+
+    def found(self, uuid: str, names: Iterable[str]) -> list[VolumeFound]:
+        """Those of the container; Refused where another one uses one too, or one is more than a folder here."""
+
+    def create(self, names: Iterable[str], operation: str, need_bytes: int = 0) -> None:
+        """Ensures empty ones of that operation; Refused where one exists already, or without that much room."""
+
+    def remove(self, names: Iterable[str], operation: str = "") -> list[str]:
+        """Ensures that they are gone, with `operation` only those that it made; those still used, which stay."""
+
+    def pack(self, names: Iterable[str], index: Path, *, is_rest: bool) -> Iterator[bytes]:
+        """All of them as one archive, in chunks; with `is_rest` what changed since `index` was written.
+
+        `index` is a file that the first copy writes. A first copy may be of files that change meanwhile.
+        """
+
+    def unpack(self, names: Iterable[str], archive: Path) -> None:
+        """Brings them to the state that the archive tells, deletions too; nothing else is written."""
+
+    def sums(self, names: Iterable[str]) -> dict[str, str]:
+        """For each one sum over names, modes, owners, sizes and contents of all that is in it."""

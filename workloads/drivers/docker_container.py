@@ -1,7 +1,7 @@
 """The verbs of containers through the Docker Engine API, each an "ensure".
 
 What Stowage lets a container have is `ContainerSpec` and the limits below; everything else (privileges, devices,
-mounts, host namespaces) cannot be said here, so it cannot be had (attacks S29, S30).
+host namespaces, folders of the host outside its list) cannot be said here, so it cannot be had (attacks S29, S30).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from workloads.drivers.base import Location, RegistryLogin, Running
 from workloads.drivers.docker_pull import STALL_TIMEOUT_S
 from workloads.drivers.docker_spec import spec_of
 from workloads.drivers.specs import ContainerSpec, HealthSpec
+from workloads.drivers.volume_spec import bind_check, names_of
 
 PIDS_LIMIT = 512
 # Dropped: all. Given back: what ordinary images need to start as root, own their files, bind port 80 and change to
@@ -49,10 +50,12 @@ class DockerContainers:
         self,
         host: DockerHost,
         *,
+        bind_paths: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._host = host
+        self._bind_paths = bind_paths
         self._clock = clock
         self._sleep = sleep
 
@@ -226,7 +229,19 @@ class DockerContainers:
         with self._host.calls("describe the container") as client:
             detail = _require(client, uuid)
             image = client.inspect_image(detail["Image"])
-        return spec_of(detail, image)
+        spec = spec_of(detail, image)
+        self._binds(spec)  # what may not be given to it again is said before anything is stopped
+        return spec
+
+    def _binds(self, spec: ContainerSpec) -> list[str]:
+        """Its mounts as the engine takes them, folders by their real path; raises Refused."""
+        found = []
+        for volume in spec.volumes:
+            source = volume.source
+            if volume.kind == "bind":
+                source = bind_check(source, self._bind_paths, is_local=self._host.is_local)
+            found.append(f"{source}:{volume.target}:{'ro' if volume.is_read_only else 'rw'}")
+        return found
 
     def image_id(self, reference: str) -> str | None:
         return docker_images.image_id(self._host, reference)
@@ -256,8 +271,10 @@ class DockerContainers:
         if spec.cpu_cores > cores:
             raise Refused(f"The host has {cores} CPU cores; {spec.name} asks for {spec.cpu_cores:g}.")
 
-    @staticmethod
-    def _create(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
+    def _create(self, client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
+        binds = self._binds(spec)
+        for name in names_of(spec.volumes):  # one that is there stays as it is
+            client.create_volume(name, labels={"stowage.operation": spec.operation})
         # A label of ours is a plain word ("pinned"); the engine's world knows labels by dotted names.
         labels = {k if "." in k else LABEL_PREFIX + k: v for k, v in spec.labels.items()} | {
             "stowage.uuid": spec.uuid,
@@ -275,7 +292,7 @@ class DockerContainers:
             labels=labels,
             ports=[(port.container, port.protocol) for port in spec.ports],
             healthcheck=_healthcheck(spec.health),
-            host_config=_host_config(client, spec),
+            host_config=_host_config(client, spec, binds),
         )
 
     @staticmethod
@@ -308,7 +325,7 @@ def _healthcheck(health: HealthSpec | None) -> dict[str, Any] | None:
     }
 
 
-def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any]:
+def _host_config(client: docker.APIClient, spec: ContainerSpec, binds: list[str]) -> dict[str, Any]:
     bindings: dict[str, list[int | None]] = {}
     for port in spec.ports:
         bindings.setdefault(f"{port.container}/{port.protocol}", []).append(port.host)
@@ -323,6 +340,7 @@ def _host_config(client: docker.APIClient, spec: ContainerSpec) -> dict[str, Any
         nano_cpus=int(spec.cpu_cores * 1e9) or None,
         restart_policy={"Name": spec.restart_policy},
         port_bindings=bindings,
+        binds=binds,
         log_config=docker.types.LogConfig(type="json-file", config=dict(LOG_LIMITS)),
     )
 

@@ -9,6 +9,7 @@ from hosts.drivers.docker_host import cpu_cores, own_labels, ports
 from hosts.errors import Refused
 from hosts.units import bytes_to_mib
 from workloads.drivers.specs import ContainerSpec
+from workloads.drivers.volume_spec import mounts_read
 
 _IMAGES_WORDS = ("Cmd", "User", "WorkingDir")
 _DEFAULT_NETWORKS = ("default", "bridge", "")
@@ -17,7 +18,8 @@ _DEFAULT_NETWORKS = ("default", "bridge", "")
 def spec_of(detail: dict[str, Any], image: dict[str, Any]) -> ContainerSpec:
     """The spec of an inspected container; raises Refused with every reason against it."""
     name = detail["Name"].lstrip("/")
-    if reasons := _obstacles(detail):
+    volumes, strange = mounts_read(detail)
+    if reasons := strange + _obstacles(detail):
         raise Refused(f"The container {name} cannot be made again elsewhere: {' '.join(reasons)}")
     config, limits = detail["Config"], detail["HostConfig"]
     labels = config.get("Labels") or {}
@@ -43,6 +45,7 @@ def spec_of(detail: dict[str, Any], image: dict[str, Any]) -> ContainerSpec:
             "cpu_cores": cpu_cores(limits),
             "memory_mib": bytes_to_mib(int(limits.get("Memory") or 0)),
             "ports": ports(limits),
+            "volumes": volumes,
             "restart_policy": (limits.get("RestartPolicy") or {}).get("Name") or "no",
             "labels": own_labels({k: v for k, v in labels.items() if image_labels.get(k) != v}),
             "generation": int(generation) if generation.isdigit() else 0,
@@ -82,8 +85,6 @@ def _obstacles(detail: dict[str, Any]) -> list[str]:
     limits = detail["HostConfig"]
     network = str(limits.get("NetworkMode") or "")
     found = []
-    if detail.get("Mounts"):
-        found.append("It keeps data in volumes or folders of its host, which Stowage does not move yet.")
     if limits.get("Tmpfs"):
         found.append("It has folders in memory (tmpfs), which Stowage does not make.")
     if limits.get("Privileged") or (limits.get("CapAdd") and not _is_ours(detail)):

@@ -22,6 +22,7 @@ from hosts.drivers.fake import (
     FakeHost,
     FakeHypervisor,
     FakeSnapshot,
+    FakeVolume,
 )
 from hosts.errors import NotFound, Refused, Rejected
 from hosts.units import gib_to_bytes
@@ -36,7 +37,9 @@ from workloads.drivers.base import (
     Running,
     VmDescription,
 )
+from workloads.drivers.fake_volumes import FakeContainerVolumes
 from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, VmSpec
+from workloads.drivers.volume_spec import names_of
 
 IMAGE_CACHE = "/var/lib/stowage/images"
 
@@ -409,6 +412,8 @@ class FakeContainers(FakeEngine):
     def create(self, spec: ContainerSpec) -> str:
         with self.world.call(self.host, "container.create"):
             self._refuse_taken_name(spec.uuid, spec.name)
+            for name in names_of(spec.volumes):
+                self.host.container_volumes.setdefault(name, FakeVolume("", spec.operation))
             if spec.uuid not in self.host.containers:
                 if spec.image not in self.host.images:
                     raise NotFound(f"The container image {spec.image} is not on the host.")
@@ -511,8 +516,6 @@ class FakeContainers(FakeEngine):
     def describe(self, uuid: str) -> ContainerSpec:
         with self.world.call(self.host, "container.describe"):
             container = self.host.container(uuid)
-            if container.volumes:
-                raise Refused(f"The container {container.name} has volumes; Stowage cannot move their data yet.")
             return ContainerSpec.from_data(
                 container.spec
                 or {
@@ -598,5 +601,6 @@ def fake_drivers(world: FakeDataCenter, host: str) -> dict[str, object]:
         "volumes": FakeVolumes(world, host),
         "engine": containers,
         "containers": containers,
+        "container_volumes": FakeContainerVolumes(world, host),
         "bmc": bmc,
     }

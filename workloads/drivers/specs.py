@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hosts.errors import Invalid
+from workloads.drivers.volume_spec import VolumeSpec, volumes_from
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TARGET = re.compile(r"vd[a-z]")
@@ -312,6 +313,7 @@ class ContainerSpec:
     cpu_cores: float = 1.0
     memory_mib: int = 128
     ports: tuple[PortSpec, ...] = ()
+    volumes: tuple[VolumeSpec, ...] = ()
     restart_policy: str = "unless-stopped"
     labels: dict[str, str] = field(default_factory=dict)
     generation: int = 0
@@ -319,7 +321,7 @@ class ContainerSpec:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> ContainerSpec:
-        """The spec, judged; a key it does not know (privileged, volumes ...) is Invalid, not ignored."""
+        """The spec, judged; a key it does not know (privileged, devices ...) is Invalid, not ignored."""
         unknown = set(data) - set(cls.__dataclass_fields__)
         _check(not unknown, f"A container may not have {', '.join(sorted(map(str, unknown)))}.", unknown)
         cores, memory_mib = limits_check(data["cpu_cores"], data["memory_mib"])
@@ -354,6 +356,7 @@ class ContainerSpec:
             cores,
             memory_mib,
             tuple(PortSpec.from_data(port) for port in data.get("ports") or ()),
+            volumes_from(data.get("volumes")),
             policy,
             _labels_check(data.get("labels") or {}),
             int(data.get("generation") or 0),

@@ -21,8 +21,10 @@ from workloads.drivers.specs import (
     reference_check,
     uuid_check,
 )
-from workloads.effects import container_renewal
+from workloads.effects import container_renewal, container_volumes
 from workloads.effects.container_image import login_of
+from workloads.effects.container_volumes import names_check
+from workloads.effects.drivers import container_volumes as container_volumes_driver
 from workloads.effects.drivers import containers
 
 Data = dict[str, Any]
@@ -95,12 +97,20 @@ def container_resize(context: PlaneContext, arguments: Data, progress: Progress)
 
 @effect("container.remove", lane="short")
 def container_remove(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
-    """As the undo of a create it is given the operation, and leaves a container of any other alone."""
+    """As the undo of a create it is given the operation, and leaves a container of any other alone.
+
+    Of its volumes those go that have no name, and with an operation those that it made.
+    """
     uuid = uuid_check(arguments["uuid"])
     operation = arguments.get("operation")
-    if operation and containers(context).locate(uuid).operation != operation:
+    found = containers(context).locate(uuid)
+    is_its_own = not operation or found.operation == operation
+    if is_its_own:
+        containers(context).remove(uuid)
+    if operation and (names := names_check(arguments.get("volumes") or ())):
+        container_volumes_driver(context).remove(names, operation)
+    if not is_its_own:
         return {"removed": False}
-    containers(context).remove(uuid)
     return {"removed": True}
 
 
@@ -197,4 +207,4 @@ def _load(context: PlaneContext, reference: str, archive: Data, progress: Progre
             path.unlink()
 
 
-__all__ = ["container_renewal"]  # its effects come with these
+__all__ = ["container_renewal", "container_volumes"]  # their effects come with these

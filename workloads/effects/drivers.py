@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hosts.drivers.libvirt_host import LibvirtHost
     from hosts.plane.config import PlaneConfig
     from hosts.plane.context import PlaneContext
-    from workloads.drivers.base import Containers, VirtualMachines, Volumes
+    from workloads.drivers.base import Containers, ContainerVolumes, VirtualMachines, Volumes
 
 
 def machines(context: PlaneContext) -> VirtualMachines:
@@ -35,9 +35,21 @@ def containers(context: PlaneContext) -> Containers:
     def make(config: PlaneConfig) -> Containers:
         from workloads.drivers.docker_container import DockerContainers
 
-        return DockerContainers(engine)
+        return DockerContainers(engine, bind_paths=config.bind_paths)
 
     return context.drivers.get("containers", make)
+
+
+def container_volumes(context: PlaneContext) -> ContainerVolumes:
+    """The named volumes of the host's containers, over an engine that answers; raises Unreachable."""
+    engine = cast("DockerHost", context.drivers.engine)
+
+    def make(config: PlaneConfig) -> ContainerVolumes:
+        from workloads.drivers.docker_volumes import DockerVolumes
+
+        return DockerVolumes(engine)
+
+    return context.drivers.get("container_volumes", make)
 
 
 def volumes(context: PlaneContext) -> Volumes:

@@ -57,6 +57,7 @@ class Workload(models.Model):
     pin_reason = models.CharField(max_length=200, blank=True)
     anti_affinity_group = models.CharField(max_length=63, blank=True)
     labels = models.JSONField(default=dict, blank=True)
+    tie = models.CharField(max_length=300, blank=True)  # the sentence why it can't leave its host, as it is made up
     snapshot_count = models.PositiveIntegerField(default=0)  # with any libvirt moves no VM
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -100,4 +101,5 @@ class Container(Workload):
     command = models.JSONField(default=list, blank=True)
     environment = models.JSONField(default=dict, blank=True)
     ports = models.JSONField(default=list, blank=True)
+    volumes = models.JSONField(default=list, blank=True)  # {"kind", "source", "target", "is_read_only"}
     restart_policy = models.CharField(max_length=20, default="unless-stopped")

@@ -32,6 +32,11 @@ def archive_of(reference: str) -> dict[str, Any] | None:
     }
 
 
+def volume_names(spec: dict[str, Any]) -> list[str]:
+    """The named volumes of a container's spec, each once."""
+    return sorted({str(each["source"]) for each in spec.get("volumes") or () if each.get("kind") != "bind"})
+
+
 def wait_healthy_call(context: Context, role: str = "host") -> EffectCall:
     """Waits until the container runs, and is healthy where it has a health check."""
     call = short_call(context, "container.wait_healthy", role=role, timeout_s=HEALTHY_WITHIN_S + 10)
@@ -69,7 +74,10 @@ CREATE_CONTAINER = register(
                 "create",  # with its image, which stays; the engine shares its layers
                 effect=_create,
                 undo_effect=lambda context: short_call(
-                    context, "container.remove", operation=str(context.operation.pk)
+                    context,
+                    "container.remove",
+                    operation=str(context.operation.pk),
+                    volumes=volume_names(context.parameters["spec"]),
                 ),
             ),
             Step(

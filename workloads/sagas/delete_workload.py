@@ -43,10 +43,12 @@ def _check_gone(context: Context) -> None:
 
 
 def _has_volumes(context: Context) -> bool:
-    return bool(context.parameters.get("spec", {}).get("disks"))
+    return bool(context.parameters.get("spec", {}).get("disks") or context.parameters.get("volumes"))
 
 
 def _volumes(context: Context) -> EffectCall:
+    if names := context.parameters.get("volumes"):  # those that another container uses stay
+        return long_call(context, "container.volumes_remove", volumes=names)
     spec: dict[str, Any] = context.parameters["spec"]
     return long_call(context, "vm.volumes_remove", spec=spec)
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 import uuid as uuids
 from collections.abc import Mapping, Sequence
+<<<<<<< HEAD
 from dataclasses import replace
+=======
+from dataclasses import asdict
+>>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
 from functools import partial
 from typing import Any
 
@@ -15,11 +19,16 @@ from hosts.models import Host, Operation
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
 from hosts.services.doors import User, name_check, refuse_unless
+from workloads.drivers.volume_spec import volumes_from
 from workloads.models import Container, Workload
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, refuse_impossible, refuse_without_room
 from workloads.services.vms import name_free_check
+<<<<<<< HEAD
 from workloads.services.waking import wake_begin
+=======
+from workloads.ties import ties_write
+>>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 RUN_AS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?")
@@ -37,6 +46,7 @@ def container_create(
     command: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     ports: Sequence[Mapping[str, Any]] = (),
+    volumes: Sequence[Mapping[str, Any]] = (),
     restart_policy: str = "unless-stopped",
     run_as: str = "",
     is_read_only: bool = False,
@@ -48,9 +58,17 @@ def container_create(
 ) -> Operation:
     """Begins to make a container and start it. Without a host, one with room is taken.
 
+<<<<<<< HEAD
     `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. `run_as`: a user of the image, or uid[:gid].
     `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. `may_wake` is as
     in `vm_create`, and so is what it raises.
+=======
+    `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. `volumes`: {"source": "data" or with kind
+    "bind" "/srv/shared", "target": "/data", "is_read_only": False}; a named one is made if need be, a folder has to
+    be in its host's list. `run_as`: a user of the image, or uid[:gid].
+    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. Raises Invalid and
+    Refused as `vm_create`.
+>>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
     """
     refuse_unless(user, "operate")
     name = name_check(name)
@@ -82,6 +100,7 @@ def container_create(
         command=list(command),
         environment=dict(environment or {}),
         ports=[_port(port) for port in ports],
+        volumes=[asdict(volume) for volume in volumes_from(volumes)],
         restart_policy=restart_policy,
     )
     spec = _spec(container) | {"user": run_as, "is_read_only": is_read_only}
@@ -102,6 +121,18 @@ def image_check(image: str) -> None:
     """Raises Invalid for what names no container image."""
     if not REFERENCE.fullmatch(image):
         raise Invalid("Name the container image like registry.example/team/app:1.2. Correct the name.", field="image")
+
+
+def refuse_taken_volumes(container: Container, host: Host) -> None:
+    """Raises Refused when a container of the host, to which this one shall move, has a volume of the same name."""
+    wanted = _volume_names(container)
+    for other in Container.objects.filter(host=host).exclude(pk=container.uuid):
+        if clash := wanted & _volume_names(other):
+            raise Refused(f"{host.name} already has a volume named {min(clash)}, of {other.name}. Choose another host.")
+
+
+def _volume_names(container: Container) -> set[str]:
+    return {str(each.get("source")) for each in container.volumes if each.get("kind") == "volume"}
 
 
 def refuse_taken_ports(container: Container, host: Host) -> None:
@@ -131,7 +162,11 @@ def _reserve(user: User, container: Container, need: Need, operation: Operation)
     refuse_mate(container.host, need.group)
     refuse_taken_ports(container, container.host)
     container.save(force_insert=True)
+<<<<<<< HEAD
     wake_begin(user, container.host, operation)
+=======
+    ties_write(container.host)
+>>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
     publish_change("workload", container.uuid, "creating")
 
 
@@ -167,6 +202,7 @@ def _spec(container: Container) -> dict[str, Any]:
         "cpu_cores": container.cpu_cores,
         "memory_mib": container.memory_mib,
         "ports": container.ports,
+        "volumes": container.volumes,
         "restart_policy": container.restart_policy,
         "labels": {"anti-affinity": group} if group else {},
     }

@@ -12,17 +12,27 @@ from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation
 from hosts.publish import publish_change
 from hosts.services.doors import User, refuse_if, refuse_unless
+from workloads.drivers.volume_spec import names_of, volumes_known
 from workloads.models import Container, VirtualMachine, Workload
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import refuse_without_room
-from workloads.services.containers import refuse_taken_ports
+from workloads.services.containers import refuse_taken_ports, refuse_taken_volumes
 from workloads.services.operating import need_of, operate
 from workloads.states import why_not
 
 
-def workload_delete(user: User, workload: Workload, *, idempotency_key: str | None = None) -> Operation:
-    """Begins to delete a stopped workload. Disks that Stowage made go with it; those of an adopted VM stay."""
-    return operate(user, workload, "delete", "delete_workload", idempotency_key, {"spec": _disks_to_delete(workload)})
+def workload_delete(
+    user: User, workload: Workload, *, with_volumes: bool = False, idempotency_key: str | None = None
+) -> Operation:
+    """Begins to delete a stopped workload. Disks that Stowage made go with it; those of an adopted VM stay.
+
+    A container's named volumes stay on its host, unless `with_volumes`; then too those that another one uses.
+    """
+    parameters: dict[str, Any] = {"spec": _disks_to_delete(workload)}
+    container = Container.objects.filter(pk=workload.pk).first() if with_volumes else None
+    if container is not None and (names := names_of(volumes_known(container.volumes))):
+        parameters["volumes"] = names
+    return operate(user, workload, "delete", "delete_workload", idempotency_key, parameters)
 
 
 def workload_move(
@@ -94,6 +104,7 @@ def _target_check(workload: Workload, target: Host, _operation: Operation) -> No
         raise Refused(f"{target.name} already has a {workload.get_kind_display()} named {workload.name}.")
     if container := Container.objects.filter(pk=workload.pk).first():
         refuse_taken_ports(container, target)
+        refuse_taken_volumes(container, target)
 
 
 def _disks_to_delete(workload: Workload) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from hosts.doors import action, done_or_said, must_have_typed
 from hosts.once import key_of
 from hosts.words import verb_said
 from workloads import services
+from workloads.drivers.volume_spec import names_of, volumes_known
 from workloads.models import VirtualMachine, Workload
 
 Reason = Callable[[str], str | None]  # why the verb is not possible now
@@ -54,10 +56,17 @@ def more_buttons(workload: Workload, own: Any, reason: Reason) -> list[Button]:
     force = "Force off" if is_vm else "Kill"
     what = "its disks" if is_vm and not workload.is_adopted else "its definition"
     delete_ask = f"{name} and {what} are removed from its host. There is no way back."
+    volumes = [] if is_vm else names_of(volumes_known(own.volumes))
+    if volumes:
+        delete_ask += " Its volumes stay there."
+    option = f"Remove its volumes too: {', '.join(volumes)}" if volumes else ""
     return [
         *buttons,
         _button(workload, "force_stop", force, reason("force_stop"), DANGER, "power", force_ask, typed=True),
-        _button(workload, "delete", "Delete", reason("delete"), DANGER, "trash", delete_ask, typed=True),
+        replace(
+            _button(workload, "delete", "Delete", reason("delete"), DANGER, "trash", delete_ask, typed=True),
+            option=option,
+        ),
     ]
 
 
@@ -83,7 +92,8 @@ def workload_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
     def act() -> Any:
         if verb in ("delete", "force_stop"):
             must_have_typed(request, workload.name)
-        return VERBS[verb](request.user, workload, idempotency_key=key_of(request))
+        more = {"with_volumes": True} if verb == "delete" and request.POST.get("option") == "1" else {}
+        return VERBS[verb](request.user, workload, idempotency_key=key_of(request), **more)
 
     operation = done_or_said(request, act)
     if operation is not None and verb == "delete":

@@ -8,6 +8,7 @@ import pytest
 
 from hosts.errors import Refused
 from workloads.drivers.docker_spec import spec_of
+from workloads.drivers.volume_spec import VolumeSpec
 
 IMAGE = {
     "Id": "sha256:" + "c" * 64,
@@ -77,8 +78,9 @@ def test_a_container_made_from_an_id_takes_the_images_name() -> None:
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (detail(Mounts=[{"Type": "volume"}]), "volumes"),
-        (detail(Mounts=[{"Type": "bind", "Source": "/"}]), "volumes"),
+        (detail(Mounts=[{"Type": "volume", "Name": "a" * 64, "Destination": "/x"}]), "no name"),
+        (detail(Mounts=[{"Type": "volume", "Name": "data", "Driver": "nfs", "Destination": "/x"}]), "kept by nfs"),
+        (detail(Mounts=[{"Type": "npipe", "Destination": "/x"}]), "kind npipe"),
         (detail(limits={"Tmpfs": {"/run": ""}}), "tmpfs"),
         (detail(limits={"Privileged": True}), "privileges"),
         (detail(limits={"CapAdd": ["SYS_ADMIN"]}), "privileges"),
@@ -94,3 +96,25 @@ def test_a_container_made_from_an_id_takes_the_images_name() -> None:
 def test_what_ties_a_container_to_its_host_is_named(found: dict[str, Any], reason: str) -> None:
     with pytest.raises(Refused, match=reason):
         spec_of(found, IMAGE)
+
+
+def test_named_volumes_and_folders_go_along() -> None:
+    mounts = [
+        {"Type": "volume", "Name": "data", "Driver": "local", "Destination": "/data", "RW": True},
+        {"Type": "bind", "Source": "/srv/in", "Destination": "/in", "RW": False},
+    ]
+
+    assert spec_of(detail(Mounts=mounts), IMAGE).volumes == (
+        VolumeSpec("data", "/data"),
+        VolumeSpec("/srv/in", "/in", "bind", True),
+    )
+
+
+def test_what_is_the_images_own_is_left_to_the_next_image() -> None:
+    image = IMAGE | {"Config": IMAGE["Config"] | {"Cmd": ["nginx", "-g"], "User": "web"}}  # type: ignore[operator]
+
+    spec = spec_of(detail(config={"User": "web", "WorkingDir": "/srv"}), image)
+
+    assert (spec.command, spec.user, spec.working_folder) == ((), "", "/srv")
+    # an entrypoint of its own makes the engine forget the image's command, so the command goes along
+    assert spec_of(detail(config={"Entrypoint": ["/other"]}), image).command == ("nginx", "-g")

@@ -99,7 +99,6 @@ def test_a_vm_spec_with_a_hostile_field_is_refused(changes: dict[str, Any]) -> N
         "pid_mode",
         "cap_add",
         "devices",
-        "volumes",
         "binds",
         "mounts",
         "network_mode",
