@@ -5,11 +5,7 @@ from __future__ import annotations
 import re
 import uuid as uuids
 from collections.abc import Mapping, Sequence
-<<<<<<< HEAD
-from dataclasses import replace
-=======
-from dataclasses import asdict
->>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -24,11 +20,8 @@ from workloads.models import Container, Workload
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, refuse_impossible, refuse_without_room
 from workloads.services.vms import name_free_check
-<<<<<<< HEAD
 from workloads.services.waking import wake_begin
-=======
 from workloads.ties import ties_write
->>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 RUN_AS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?")
@@ -58,17 +51,11 @@ def container_create(
 ) -> Operation:
     """Begins to make a container and start it. Without a host, one with room is taken.
 
-<<<<<<< HEAD
-    `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. `run_as`: a user of the image, or uid[:gid].
-    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. `may_wake` is as
-    in `vm_create`, and so is what it raises.
-=======
     `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. `volumes`: {"source": "data" or with kind
     "bind" "/srv/shared", "target": "/data", "is_read_only": False}; a named one is made if need be, a folder has to
     be in its host's list. `run_as`: a user of the image, or uid[:gid].
-    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. Raises Invalid and
-    Refused as `vm_create`.
->>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
+    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. `may_wake` is as
+    in `vm_create`, and so is what it raises.
     """
     refuse_unless(user, "operate")
     name = name_check(name)
@@ -162,11 +149,8 @@ def _reserve(user: User, container: Container, need: Need, operation: Operation)
     refuse_mate(container.host, need.group)
     refuse_taken_ports(container, container.host)
     container.save(force_insert=True)
-<<<<<<< HEAD
-    wake_begin(user, container.host, operation)
-=======
     ties_write(container.host)
->>>>>>> 25c4c3e (Give containers volumes, and move them with their volumes)
+    wake_begin(user, container.host, operation)
     publish_change("workload", container.uuid, "creating")
 
 

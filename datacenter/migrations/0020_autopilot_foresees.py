@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datacenter', '0017_autopilot_stops'),
+        ('datacenter', '0019_two_people'),
     ]
 
     operations = [
