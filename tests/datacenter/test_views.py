@@ -135,7 +135,7 @@ def test_a_plan_is_approved_rejected_and_stopped_by_its_buttons(operator: Client
     operator.post(f"/plans/{plan.pk}/stop/")
     plan.refresh_from_db()
     assert plan.state == "stopped"
-    assert [button.key for button in operator.get(f"/plans/{plan.pk}/").context["buttons"]] == ["again"]
+    assert [button.key for button in operator.get(f"/plans/{plan.pk}/").context["buttons"]] == ["again", "undo"]
 
 
 def test_a_plan_older_than_the_world_is_refused_with_a_sentence(operator: Client):

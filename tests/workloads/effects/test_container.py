@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,21 @@ def test_a_fence_is_undone_with_the_policy_that_was(planes: Planes) -> None:
     assert (container.restart_policy, container.state) == ("always", "running")
 
 
-def test_a_container_with_volumes_is_not_moved(planes: Planes) -> None:
-    create(planes)
-    planes.world.hosts["host-1"].containers[UUID].volumes.append("data")
+def test_a_container_with_a_folder_of_its_host_is_not_moved(planes: Planes) -> None:
+    create(planes, volumes=[{"kind": "bind", "source": "/srv/in", "target": "/in"}])
 
-    with pytest.raises(Refused, match="volumes"):
-        planes.run("host-1", "container.describe", uuid=UUID)
+    with pytest.raises(Refused, match="folder /srv/in of its host"):
+        planes.run("host-1", "container.volumes_describe", uuid=UUID)
+
+
+def test_a_volume_that_two_containers_use_is_not_moved(planes: Planes) -> None:
+    create(planes, volumes=[{"source": "data", "target": "/data"}])
+    assert planes.run("host-1", "container.volumes_describe", uuid=UUID)["volumes"] == ["data"]
+    containers = planes.world.hosts["host-1"].containers
+    containers["other"] = replace(containers[UUID], uuid="other", name="other")
+
+    with pytest.raises(Refused, match="also used by other"):
+        planes.run("host-1", "container.volumes_describe", uuid=UUID)
 
 
 def test_the_undo_of_a_create_leaves_a_container_of_another_operation_alone(planes: Planes) -> None:
