@@ -28,6 +28,7 @@ from datacenter.services import plan_text
 from datacenter.services import plans as services
 from datacenter.services.savings import site_saving
 from datacenter.services.undoing import plan_undo
+from datacenter.wakes_api import router as wakes
 from hosts.api import OPERATE, VIEW, host_found, operations
 from hosts.api import router as hosts
 from hosts.errors import NotFound, StowageError
@@ -158,6 +159,7 @@ api.add_router("/registries", registries)
 api.add_router("/consoles", consoles)
 api.add_router("/schedules", schedules)
 api.add_router("/sites", sites)
+api.add_router("/wakes", wakes)
 api.add_router("/plans", plans)
 api.add_router("/autopilot", autopilot)
 api.add_router("/history", histories)

@@ -95,6 +95,9 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "two_people": "Two people for each plan",
             "recover_lost_hosts": "Recover lost hosts",
             "lost_after_s": "Lost when silent for, seconds",
+            "require_wake_proof": "Only proven hosts are switched off by",
+            "wake_proof_days": "A wake proves it for, days",
+            "drill_every_days": "Wake drill every, days",
             "max_moves": "Moves at most",
             "max_moved_gib": "GiB moved at most",
             "max_minutes": "Minutes at most",
@@ -112,6 +115,8 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "survive_failures": "After the loss of any so many hosts, all their work must find a place on the others.",
             "recover_lost_hosts": "Its power is cut by its BMC first; only then its VMs are started elsewhere.",
             "two_people": "Who asked for a plan cannot approve it. The autopilot then only proposes.",
+            "require_wake_proof": "Proven is a host that was off and woke again, by a drill or otherwise.",
+            "drill_every_days": "Of each empty host, one at a time, within the reserve. Empty: none.",
             "max_moves": "Empty: no limit.",
             "max_moved_gib": "Memory and copied disks. Empty: no limit.",
             "max_minutes": "As predicted, from the first move to the end of the last. Empty: no limit.",
@@ -129,6 +134,7 @@ class PolicyForm(StyledForm, forms.ModelForm):  # type: ignore[type-arg]
             "What a plan looks for, and what it may cost",
             "objective max_moves max_moved_gib max_minutes break_even_hours two_people",
         ),
+        ("Which hosts may go dark", "require_wake_proof wake_proof_days drill_every_days"),
         ("How many moves at once", "moves_in_per_host moves_out_per_host"),
     )
 

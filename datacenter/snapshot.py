@@ -13,6 +13,7 @@ from typing import Any
 from datacenter.metrics.demand import Demand
 from datacenter.models import Policy, Tariff
 from datacenter.planner import model as planner
+from datacenter.wake_proof import WakeProofs, wake_proofs
 from hosts import states as host_states
 from hosts.models import Host, HostJob, Lease, Operation, Site
 from hosts.operations.lease import busy_sentence
@@ -67,12 +68,16 @@ class Facts:
     shared_pools: frozenset[str]
     busy: Mapping[tuple[str, str], str]  # (kind, id) -> the sentence of the operation that holds it
     demand: Mapping[str, Demand]
+    proofs: WakeProofs
 
 
-def data_center_read(site: Site, now: datetime, demand: Mapping[str, Demand] | None = None) -> planner.DataCenter:
-    """Every enrolled host of the site and what is placed there. Eight queries, however large the site.
+def data_center_read(
+    site: Site, now: datetime, demand: Mapping[str, Demand] | None = None, *, is_automatic: bool = False
+) -> planner.DataCenter:
+    """Every enrolled host of the site and what is placed there. Ten queries, however large the site.
 
-    A workload on its way to another host counts on both: there as a second one that cannot be moved.
+    A workload on its way to another host counts on both: there as a second one that cannot be moved. For a plan that
+    `is_automatic` the policy may want more of a host before it goes dark.
     """
     hosts = list(
         Host.objects.filter(rack__site=site, lifecycle=Host.Lifecycle.ENROLLED)
@@ -87,6 +92,7 @@ def data_center_read(site: Site, now: datetime, demand: Mapping[str, Demand] | N
         shared_pools=frozenset(pool for pool, count in readers.items() if count > 1),
         busy={(row.thing_kind, row.thing_id): busy_sentence(row.operation) for row in leases if row.operation},
         demand=demand or {},
+        proofs=wake_proofs(policy_of(site), now, is_automatic=is_automatic),
     )
     rows = Workload.objects.filter(host__in=hosts, state__in=COUNTED).select_related("host").order_by("name", "pk")
     own: dict[Any, VirtualMachine | Container] = {}
@@ -130,9 +136,10 @@ def planner_host(host: Host, facts: Facts) -> planner.Host:
     job = host_states.job_sentence(host)
     closed = host_states.why_closed_once_on(host) if is_asleep else host_states.why_not(host, "place", now=facts.now)
     closed = closed or facts.busy.get(("host", str(host.pk))) or job
-    has_bmc = host_states.has_bmc(host)
     # A spare may be dark; what is lent to somebody is theirs to switch.
     not_ours = job if job and host.job.kind != HostJob.Kind.SPARE else ""
+    # of one that is off already only the way back matters
+    stays_on = not_ours or (facts.proofs.why_no_power(host) if is_asleep else facts.proofs.why_stays_on(host))
     return planner.Host(
         id=str(host.pk),
         name=host.name,
@@ -142,8 +149,9 @@ def planner_host(host: Host, facts: Facts) -> planner.Host:
         idle_watts=host.idle_watts,
         peak_watts=max(host.idle_watts, host.peak_watts),
         is_on=not is_asleep,
-        can_power_off=has_bmc and not not_ours,
-        power_off_reason=not_ours or ("" if has_bmc else f"{host.name} has no BMC on record, so nobody could wake it."),
+        can_power_off=not stays_on,
+        power_off_reason=stays_on,
+        wake_s=facts.proofs.wake_s(host),
         accepts_work=not closed,
         accepts_reason=closed.rstrip("."),
         architecture=host.architecture or "x86_64",

@@ -24,6 +24,7 @@ from datacenter.models import Plan, PlanAction, Question, Recovery
 from datacenter.services.alerting import alerts_evaluate, alerts_forget
 from datacenter.services.answering import question_answer, questions_unanswered
 from datacenter.services.autopilot_looks import autopilots_look
+from datacenter.services.drilling import drills_begin
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
 from datacenter.services.notices import channel_send, channels_due
@@ -79,6 +80,12 @@ def profiles(since: str = "") -> None:
         return
     if until is not None:
         current_app.send_task("datacenter.plan.profiles", args=[until.isoformat()], queue="plan", expires=3600)
+
+
+@shared_task(name="datacenter.plan.drills")
+def drills() -> None:
+    """Begins the wake drills that are due. Two at once do no harm."""
+    drills_begin(database_now())
 
 
 def _demand_of(site: Site) -> dict[str, Demand]:

@@ -19,6 +19,7 @@ from datacenter.views import (
     questions,
     recoveries,
     tokens,
+    wakes,
 )
 from datacenter.views.login import LoginView, PasswordView
 
@@ -41,6 +42,7 @@ urlpatterns = [
     path("sites/<int:site_id>/autopilot/", autopilot.autopilot_settings, name="autopilot-settings"),
     path("sites/<int:site_id>/policy/", policies.policy_page, name="policy"),
     path("sites/<int:site_id>/policy/save/", policies.policy_save, name="policy-save"),
+    path("sites/<int:site_id>/wakes/", wakes.wake_page, name="wakes"),
     path("sites/<int:site_id>/history/", history.site_history, name="site-history"),
     path("hosts/<uuid:uuid>/history/", history.host_history, name="host-history"),
     path("workloads/<uuid:uuid>/history/", history.workload_history, name="workload-history"),

@@ -23,6 +23,7 @@ from hosts.models import (
     PoolMount,
     Rack,
     Site,
+    Wake,
 )
 
 admin.site.unregister(User)
@@ -129,6 +130,13 @@ class EntryAdmin(ReadOnlyAdmin):
 class LeaseAdmin(ReadOnlyAdmin):
     list_display = ("thing_kind", "thing_id", "operation", "generation")
     list_select_related = ("operation",)
+
+
+@admin.register(Wake)
+class WakeAdmin(ReadOnlyAdmin):
+    list_display = ("host", "began_at", "origin", "passed", "seconds")
+    list_filter = ("passed", "origin")
+    list_select_related = ("host",)
 
 
 @admin.register(AuditRecord)

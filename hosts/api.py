@@ -15,10 +15,12 @@ from hosts.models import Host, Operation, Rack
 from hosts.rights import Right
 from hosts.schemas import (
     BmcIn,
+    DrillIn,
     EnrolIn,
     EnrolmentOut,
     HostOut,
     HostPatch,
+    LiftIn,
     OperationDetailOut,
     OperationOut,
     OperationPage,
@@ -106,6 +108,17 @@ def host_power_on(request: HttpRequest, uuid: UUID) -> Status[Operation]:
 @router.post("/{uuid:uuid}/power-off", response={202: OperationOut}, auth=OPERATE)
 def host_power_off(request: HttpRequest, uuid: UUID) -> Status[Operation]:
     return Status(202, services.host_power_off(request.user, host_found(uuid)))
+
+
+@router.post("/{uuid:uuid}/wake-drill", response={202: OperationOut}, auth=OPERATE)
+def host_wake_drill(request: HttpRequest, uuid: UUID, payload: DrillIn) -> Status[Operation]:
+    """Switches an empty host off and wakes it again, with the time taken. One that does not wake: quarantine."""
+    return Status(202, services.host_wake_drill(request.user, host_found(uuid), **payload.dict()))
+
+
+@router.post("/{uuid:uuid}/lift-quarantine", response={202: OperationOut}, auth=OPERATE)
+def host_quarantine_lift(request: HttpRequest, uuid: UUID, payload: LiftIn) -> Status[Operation]:
+    return Status(202, services.host_quarantine_lift(request.user, host_found(uuid), **payload.dict()))
 
 
 @router.post("/{uuid:uuid}/maintenance", response={202: OperationOut}, auth=OPERATE)

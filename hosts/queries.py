@@ -32,6 +32,8 @@ def host_status(host: Host, now: datetime | None = None) -> HostStatus:
         return HostStatus("enrolling", "Its enrolment is under way.")
     if host.lifecycle == Host.Lifecycle.FAILED:
         return HostStatus("enrolment failed", host.lifecycle_reason)
+    if host.quarantined_at is not None:
+        return HostStatus("quarantined", f"{host.name} did not wake, so nobody counts on it: {host.quarantine_reason}")
     if host.power == Host.Power.OFF:
         return HostStatus("off", f"{host.name} is switched off. {job_sentence(host)}".strip())
     if host.last_seen_at is None or now - host.last_seen_at > SILENT_AFTER:
@@ -51,7 +53,7 @@ def power_differs(host: Host) -> str:
     """A sentence when the machine's power is not what was asked for, else empty. Unknown differs from nothing."""
     if host.lifecycle != Host.Lifecycle.ENROLLED or Host.Power.UNKNOWN in (host.power, host.desired_power):
         return ""
-    if host.power == host.desired_power:
+    if host.power == host.desired_power or host.quarantined_at is not None:  # its status tells what came about
         return ""
     return f"{host.name} should be {host.desired_power}, but it is {host.power}: somebody switched it past Stowage."
 
@@ -60,8 +62,10 @@ def verbs_shown(host: Host) -> list[str]:
     """The verbs whose buttons fit the host: one that is off is woken, not switched off."""
     if host.lifecycle != Host.Lifecycle.ENROLLED:
         return []
+    is_off = host.power == Host.Power.OFF
     return [
-        "power_on" if host.power == Host.Power.OFF else "power_off",
+        "power_on" if is_off else "power_off",
+        *(() if is_off else ("wake_drill",)),
         "maintenance_off" if host.is_in_maintenance else "maintenance_on",
     ]
 

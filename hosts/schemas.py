@@ -31,6 +31,8 @@ class HostOut(Schema):
     power: str
     is_in_maintenance: bool
     is_cordoned: bool
+    is_quarantined: bool
+    quarantine_reason: str
     management_address: str
     bridge: str
     cpu_cores: float
@@ -66,6 +68,10 @@ class HostOut(Schema):
         return host_status(host).sentence
 
     @staticmethod
+    def resolve_is_quarantined(host: Host) -> bool:
+        return host.quarantined_at is not None
+
+    @staticmethod
     def resolve_has_bmc(host: Host) -> bool:
         return getattr(host, "bmc", None) is not None
 
@@ -82,6 +88,18 @@ class EnrolIn(Schema):
     idle_watts: float = 120
     peak_watts: float = 300
     wait_s: float = Field(120, ge=1, le=3600)  # for its plane to come up
+
+
+class DrillIn(Schema):
+    """How long power and boot may take, each."""
+
+    wait_s: float = Field(300, ge=1, le=3600)
+
+
+class LiftIn(Schema):
+    """Why the host may be counted on; needed unless it has woken since."""
+
+    reason: str = Field("", max_length=300)
 
 
 class BmcIn(Schema):

@@ -21,6 +21,8 @@ HostVerb = Literal[
     "shell",
     "give_job",
     "decommission",
+    "wake_drill",
+    "lift_quarantine",
 ]
 HOST_VERBS: tuple[HostVerb, ...] = (
     "place",
@@ -36,10 +38,14 @@ HOST_VERBS: tuple[HostVerb, ...] = (
     "shell",
     "give_job",
     "decommission",
+    "wake_drill",
+    "lift_quarantine",
 )
 SILENT_AFTER = timedelta(seconds=30)
 _NEEDS_ENROLLED = (
     "give_job",
+    "wake_drill",
+    "lift_quarantine",
     "place",
     "power_on",
     "power_off",
@@ -89,6 +95,8 @@ def why_closed_once_on(host: Any) -> str | None:
 
     Switching it off has closed it, and waking opens it again.
     """
+    if host.quarantined_at is not None:
+        return f"{host.name} is in quarantine, because it did not wake. Lift that on its page."
     return f"{host.name} is in maintenance. End the maintenance first." if host.is_in_maintenance else None
 
 
@@ -108,6 +116,10 @@ def _power_off(host: Any, now: datetime | None) -> str | None:
     if is_silent(host, now):
         return f"{host.name} does not answer, so nobody can tell whether it is empty."
     return None
+
+
+def _lift_quarantine(host: Any, _now: datetime | None) -> str | None:
+    return f"{host.name} is not in quarantine." if host.quarantined_at is None else None
 
 
 def _maintenance_on(host: Any, _now: datetime | None) -> str | None:
@@ -194,4 +206,6 @@ _REASONS = {
     "drain": _drain,
     "retry_enrolment": _retry_enrolment,
     "shell": _shell,
+    "wake_drill": _power_off,  # emptiness is the host's own question: its plane is asked
+    "lift_quarantine": _lift_quarantine,
 }

@@ -31,6 +31,7 @@ urlpatterns = [
     path("hosts/<uuid:uuid>/bmc/", hosts.host_bmc, name="host-bmc"),
     path("hosts/<uuid:uuid>/shell/", shell.host_shell, name="host-shell"),
     path("hosts/<uuid:uuid>/power-model/", hosts.host_power_model, name="host-power-model"),
+    path("hosts/<uuid:uuid>/lift-quarantine/", hosts.host_quarantine_lift, name="host-quarantine-lift"),
     path("hosts/<uuid:uuid>/remove/", hosts.host_remove, name="host-remove"),
     path("hosts/<uuid:uuid>/job/", jobs.host_job_give, name="host-job"),
     path("hosts/<uuid:uuid>/job/end/", jobs.host_job_end, name="host-job-end"),

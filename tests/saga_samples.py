@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from hosts import services as host_services
 from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile, FakeSnapshot, FakeVolume
-from hosts.models import Bmc, BmcProposal, Host, Operation, Pool, PoolFile
+from hosts.models import Bmc, BmcProposal, Host, Operation, Pool, PoolFile, Wake
 from hosts.operations.start import operation_start
 from hosts.units import GIB
 from tests.factories import (
@@ -512,6 +512,26 @@ def _power_on() -> Sample:
     return Sample(place.harness, operation, is_done, ("powered",))
 
 
+def _wake_drill() -> Sample:
+    place = place_make()
+    operation = host_services.host_wake_drill(place.user, place.beta)
+
+    def is_done() -> bool:
+        host = Host.objects.get(pk=place.beta.pk)
+        wake = Wake.objects.get(host=host)
+        is_back = place.world.hosts["beta"].powered and host.power == "on" and host.desired_power == "on"
+        return is_back and not host.is_cordoned and wake.passed and wake.origin == "drill"
+
+    return Sample(place.harness, operation, is_done, ("powered",))
+
+
+def _lift_quarantine() -> Sample:
+    place = place_make()
+    Host.objects.filter(pk=place.beta.pk).update(quarantined_at=timezone.now(), quarantine_reason="It stayed dark.")
+    operation = host_services.host_quarantine_lift(place.user, place.beta, reason="a new power supply")
+    return Sample(place.harness, operation, lambda: Host.objects.get(pk=place.beta.pk).quarantined_at is None)
+
+
 def _maintenance(*, on: bool) -> Callable[[], Sample]:
     def sample() -> Sample:
         place = place_make()
@@ -638,6 +658,8 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "remove_stale": [_remove_stale],
     "host_power_off": [_power_off],
     "host_power_on": [_power_on],
+    "host_wake_drill": [_wake_drill],
+    "host_quarantine_lift": [_lift_quarantine],
     "host_maintenance_on": [_maintenance(on=True)],
     "host_maintenance_off": [_maintenance(on=False)],
 }

@@ -261,6 +261,10 @@ CHANGES: dict[str, Change] = {
     f"PUT /api/hosts/{UUID}/bmc": on_host("/bmc", {"url": "http://10.0.0.9", "password": "new"}),
     f"POST /api/hosts/{UUID}/power-on": on_host("/power-on", power="off", desired_power="off"),
     f"POST /api/hosts/{UUID}/power-off": on_host("/power-off"),
+    f"POST /api/hosts/{UUID}/wake-drill": on_host("/wake-drill", {}),
+    f"POST /api/hosts/{UUID}/lift-quarantine": on_host(
+        "/lift-quarantine", {"reason": "new"}, quarantined_at=timezone.now()
+    ),
     f"POST /api/hosts/{UUID}/maintenance": on_host("/maintenance"),
     f"POST /api/operations/{UUID}/cancel": on_operation("/cancel", "running"),
     f"POST /api/operations/{UUID}/retry": on_operation("/retry", "stuck"),

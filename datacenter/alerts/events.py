@@ -23,7 +23,7 @@ from workloads.models import Workload
 
 Scope = AlertRule.Scope
 Event = AlertRule.Event
-POWER_OPERATIONS = ("host_power_on", "host_power_off")
+POWER_OPERATIONS = ("host_power_on", "host_power_off", "host_wake_drill")
 _JUDGED = (
     Workload.State.RUNNING,
     Workload.State.PAUSED,
@@ -89,6 +89,8 @@ def _host_reading(host: Host, now: datetime) -> Reading | None:
     thing = host_thing(host)
     if host.desired_power == Host.Power.OFF:
         return Reading(thing, Verdict.VOID, f"{host.name} was switched off from here.")
+    if host.power == Host.Power.OFF and host.quarantined_at is not None:
+        return Reading(thing, Verdict.WRONG, f"{host.name} did not wake: {host.quarantine_reason}")
     if host.power == Host.Power.OFF:
         return Reading(thing, Verdict.WRONG, f"{host.name} is off, and was not switched off from here.")
     if not is_silent(host, now):

@@ -10,6 +10,8 @@ from django.db import models
 from hosts.models import Host, Operation, Site
 from workloads.models import Workload
 
+AUTOPILOT = "autopilot"  # the account that acts for nobody
+
 
 class Plan(models.Model):
     class State(models.TextChoices):
@@ -50,6 +52,13 @@ class Plan(models.Model):
                 fields=["site"], condition=models.Q(state="running"), name="one_running_plan_per_site"
             )
         ]
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether no person approved it: it goes ahead by the word of nobody, or of the autopilot."""
+        if self.approved_at is None:
+            return False
+        return self.approved_by is None or self.approved_by.get_username() == AUTOPILOT
 
     @property
     def is_empty(self) -> bool:

@@ -31,6 +31,11 @@ class Policy(models.Model):
         ASK = "ask", "when a person says so"
         AUTOMATIC = "automatic", "by itself"
 
+    class WakeProof(models.TextChoices):
+        NEVER = "never", "no plan"
+        AUTOMATIC = "automatic", "plans that no person approved"
+        ALWAYS = "always", "every plan"
+
     site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="policy")
     demand_by = models.CharField(max_length=10, choices=DemandBy.choices, default=DemandBy.P95)
     overload_risk_percent = models.FloatField(default=1, validators=[MinValueValidator(0), MaxValueValidator(50)])
@@ -51,6 +56,13 @@ class Policy(models.Model):
     recover_lost_hosts = models.CharField(max_length=9, choices=RecoverLost.choices, default=RecoverLost.ASK)
     lost_after_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(15), MaxValueValidator(3600)])
     two_people = models.BooleanField(default=False)  # who asked for a plan does not approve it
+    require_wake_proof = models.CharField(max_length=9, choices=WakeProof.choices, default=WakeProof.AUTOMATIC)
+    wake_proof_days = models.PositiveSmallIntegerField(
+        default=30, validators=[MinValueValidator(1), MaxValueValidator(180)]
+    )
+    drill_every_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(180)]
+    )
     history_hours = models.PositiveIntegerField(default=168, validators=[MinValueValidator(1)])
 
     class Meta:

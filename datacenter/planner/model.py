@@ -74,6 +74,7 @@ class Host:
     is_on: bool = True
     can_power_off: bool = True
     power_off_reason: str = ""  # a sentence, when it must stay on
+    wake_s: float | None = None  # how long it takes to wake, as measured; None: nobody knows
     accepts_work: bool = True
     accepts_reason: str = ""  # a sentence, when it takes nothing new (maintenance, cordoned, not reachable)
     architecture: str = "x86_64"

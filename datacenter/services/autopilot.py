@@ -13,6 +13,7 @@ from django.forms.models import model_to_dict
 
 from datacenter.hours import windows_read
 from datacenter.models import Autopilot, Plan
+from datacenter.models.plan import AUTOPILOT
 from datacenter.services.plans import plan_stop
 from hosts.audit import audit_write
 from hosts.errors import Invalid, Refused
@@ -20,7 +21,7 @@ from hosts.models import Site
 from hosts.publish import publish_change
 from hosts.services.doors import User, refuse_unless
 
-ACCOUNT = "autopilot"
+ACCOUNT = AUTOPILOT
 Mode = Autopilot.Mode
 
 
@@ -42,11 +43,6 @@ def autopilot_account() -> Account:
     if account.has_usable_password():
         raise Refused(f"There is an account {ACCOUNT} with a password. Rename it: the autopilot needs the name.")
     return account
-
-
-def is_automatic(plan: Plan) -> bool:
-    """Whether no person approved the plan."""
-    return plan.approved_at is not None and (plan.approved_by is None or plan.approved_by.get_username() == ACCOUNT)
 
 
 @transaction.atomic

@@ -52,7 +52,7 @@ def not_waking(site: Site, now: datetime) -> set[UUID]:
 
 def _being_switched(autopilot: Autopilot) -> str:
     row = Operation.objects.filter(
-        kind__in=("host_power_on", "host_power_off"),
+        kind__in=("host_power_on", "host_power_off", "host_wake_drill"),
         host__rack__site=autopilot.site,
         state__in=(Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING),
     ).first()
@@ -102,7 +102,7 @@ def why_not_worth(autopilot: Autopilot, world: planner.DataCenter, answer: plann
 def pays_back_hours(world: planner.DataCenter, answer: planner.Plan) -> float:
     """How long the freed hosts must be off to save the energy of the moves and of waking them again."""
     freed = [host for host in world.hosts if host.id in answer.hosts_to_power_off]
-    waking_wh = sum(host.peak_watts for host in freed) * WAKE_S / 3600
+    waking_wh = sum(host.peak_watts * (host.wake_s or WAKE_S) for host in freed) / 3600
     return (answer.break_even_hours or 0.0) + waking_wh / answer.saved_watts
 
 

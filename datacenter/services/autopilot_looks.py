@@ -36,7 +36,7 @@ from datacenter.services.plans import GOOD_FOR, changes_since, plan_approve, pla
 from datacenter.snapshot import data_center_read, planner_policy, policy_of
 from hosts import services as host_services
 from hosts.errors import StowageError
-from hosts.models import Host
+from hosts.models import Host, Wake
 from hosts.publish import publish_change
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def _wake(autopilot: Autopilot, goal: str, host: Host, why: str) -> Said:
     """Switches the host on, unless somebody stopped the autopilot in the meantime."""
     if not _is_still(autopilot, goal):
         return goal, Outcome.WAITS, CHANGED, None
-    host_services.host_power_on(autopilot_account(), host)
+    host_services.host_power_on(autopilot_account(), host, origin=Wake.Origin.PLAN)
     return goal, Outcome.WOKE, f"{host.name} is woken: {why}", None
 
 
@@ -212,6 +212,7 @@ def _freed_by_itself(autopilot: Autopilot, now: datetime) -> Host | None:
         source__power=Host.Power.OFF,
         source__is_in_maintenance=False,
         source__job=None,
+        source__quarantined_at=None,
     )
     offs = offs.exclude(source__in=not_waking(autopilot.site, now))
     action = offs.select_related("source__bmc", "source__rack__site").order_by("source__name").first()
@@ -229,7 +230,8 @@ def _looked_lately(autopilot: Autopilot, now: datetime) -> bool:
 def _pack(autopilot: Autopilot, now: datetime, usual: DemandRead) -> Said:
     if _looked_lately(autopilot, now):
         return Goal.PACK, Outcome.NOTHING, "", None  # what it found then still stands
-    world = data_center_read(autopilot.site, now, usual(autopilot))
+    is_automatic = autopilot.packing == Mode.AUTOMATIC
+    world = data_center_read(autopilot.site, now, usual(autopilot), is_automatic=is_automatic)
     policy = planner_policy(policy_of(autopilot.site))
     most = moves_left(autopilot, now)
     if not most:

@@ -18,9 +18,10 @@ from datacenter.admission import why_not_admitted
 from datacenter.models import Plan, PlanAction
 from datacenter.services.plans import world_of
 from datacenter.snapshot import data_center_read, demand_of, planner_policy, policy_of
+from datacenter.wake_proof import wake_proofs
 from hosts import services as host_services
 from hosts.errors import Refused, StowageError
-from hosts.models import Operation
+from hosts.models import Host, Operation
 from hosts.publish import publish_change
 from workloads import services as workload_services
 
@@ -118,6 +119,11 @@ def _begin(plan: Plan, action: PlanAction) -> bool:
         )
         if not claimed.update(state=State.RUNNING):
             return True
+        if action.kind == PlanAction.Kind.POWER_OFF and (sentence := _why_stays_on(plan, action)):
+            # nothing has failed: the host is as empty as it should be, and only draws its idle watts
+            PlanAction.objects.filter(pk=action.pk).update(state=State.DROPPED, sentence=sentence)
+            publish_change("plan", plan.pk, "action")
+            return True
         try:
             with transaction.atomic():
                 operation = _operation_start(plan, action, plan.approved_by or AnonymousUser())
@@ -128,6 +134,15 @@ def _begin(plan: Plan, action: PlanAction) -> bool:
         PlanAction.objects.filter(pk=action.pk).update(operation=operation)
         publish_change("plan", plan.pk, "action")
     return True
+
+
+def _why_stays_on(plan: Plan, action: PlanAction) -> str:
+    """Why the host must not go dark by this plan as things are now; empty when it may."""
+    if action.source is None:
+        return ""  # refused with its own sentence
+    host = Host.objects.get(pk=action.source.pk)
+    proofs = wake_proofs(policy_of(plan.site), timezone.now(), is_automatic=plan.is_automatic)
+    return proofs.why_unproven(host)
 
 
 def _operation_start(plan: Plan, action: PlanAction, user: AbstractBaseUser | AnonymousUser) -> Operation:

@@ -86,6 +86,8 @@ def _lost_hosts(now: datetime) -> list[Host]:
         is_in_maintenance=False,
         last_seen_at__lt=now - timedelta(seconds=15),
     ).exclude(recoveries__in=Recovery.objects.filter(finished_at=None))
+    # one that did not wake is known to be off, and nothing runs there
+    rows = rows.exclude(power=Host.Power.OFF, quarantined_at__isnull=False)
     lost = []
     for host in rows.select_related("rack__site"):
         policy = policy_of(host.rack.site)

@@ -64,6 +64,11 @@ class LabHost:
         return (self.plan.root / "power-off").exists()
 
     @property
+    def stays_dark(self) -> bool:
+        """Whether its BMC switches on nothing, as with a broken power supply: somebody made the file."""
+        return (self.plan.root / "stays-dark").exists()
+
+    @property
     def token_file(self) -> Path:
         return self.layout.token_dir / self.plan.name
 

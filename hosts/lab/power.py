@@ -40,7 +40,7 @@ def reset(host: LabHost, reset_type: str) -> None:
         host.unplug()
     if reset_type in ("ForceOff", "GracefulShutdown"):
         host.switched_off()
-    else:
+    elif not host.stays_dark:
         host.boot()
 
 

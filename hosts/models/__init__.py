@@ -6,6 +6,7 @@ from hosts.models.place import Rack, Site
 from hosts.models.plane import Plane
 from hosts.models.pool import Pool, PoolFile, PoolMount
 from hosts.models.power import Bmc, BmcAddress, BmcProposal
+from hosts.models.wake import Wake
 
 __all__ = [
     "AuditRecord",
@@ -24,4 +25,5 @@ __all__ = [
     "PoolMount",
     "Rack",
     "Site",
+    "Wake",
 ]

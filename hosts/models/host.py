@@ -32,6 +32,8 @@ class Host(models.Model):
     is_in_maintenance = models.BooleanField(default=False)
     is_cordoned = models.BooleanField(default=False)  # takes no new workloads
     desired_power = models.CharField(max_length=7, choices=Power, default=Power.ON)
+    quarantined_at = models.DateTimeField(null=True, blank=True)  # it did not wake: nobody counts on it
+    quarantine_reason = models.TextField(blank=True)
 
     # observed
     power = models.CharField(max_length=7, choices=Power, default=Power.UNKNOWN)

@@ -13,12 +13,13 @@ from hosts.operations.registry import register
 from hosts.operations.saga import Again, Context, EffectCall, Output, Saga, Step
 from hosts.publish import publish_change
 from hosts.sagas.power_calls import host_of, power_call
+from hosts.sagas.wake_record import wake_failed, wake_passed
 
 BOOT_WAIT_S = 300.0
 ACTIVE = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
 
 
-def _host_call(effect: str, timeout_s: float = 20, deadline_s: float = 30) -> Callable[[Context], EffectCall]:
+def host_call(effect: str, timeout_s: float = 20, deadline_s: float = 30) -> Callable[[Context], EffectCall]:
     def build(context: Context) -> EffectCall:
         host = host_of(context)
         return EffectCall(
@@ -32,14 +33,19 @@ def _host_call(effect: str, timeout_s: float = 20, deadline_s: float = 30) -> Ca
     return build
 
 
-def _cordon(context: Context) -> Output:
-    host = host_of(context)
+def refuse_when_used(context: Context, host: Host) -> None:
+    """Raises Refused while another operation needs the host."""
     others = Operation.objects.filter(state__in=ACTIVE).exclude(pk=context.operation.pk)
     busy = (others.filter(host=host) | others.filter(target_host=host)).first()
     if busy is not None:
         raise Refused(
             f"{host.name} is in use by “{busy.kind.replace('_', ' ')}” of {busy.subject_name}. Wait for its end."
         )
+
+
+def _cordon(context: Context) -> Output:
+    host = host_of(context)
+    refuse_when_used(context, host)
     Host.objects.filter(pk=host.pk).update(is_cordoned=True, desired_power=Host.Power.OFF)
     publish_change("host", host.pk, "powering off")
     return {"was_cordoned": host.is_cordoned}
@@ -51,16 +57,16 @@ def _uncordon(context: Context) -> None:
     publish_change("host", context.parameters["host"], "stays on")
 
 
-def _power_off(context: Context) -> EffectCall:
+def power_off_step(context: Context) -> EffectCall:
     force = bool(context.parameters.get("force", False))
     return power_call(context, "power.off", "power_off", force=force)
 
 
-def _read_power(context: Context) -> EffectCall:
+def read_power_step(context: Context) -> EffectCall:
     return power_call(context, "power.read", "read_power", timeout_s=60)
 
 
-def _confirm_off(context: Context) -> None:
+def confirm_off_step(context: Context) -> None:
     power = context.output("read_power").get("power")
     if power == "off":
         return
@@ -82,7 +88,7 @@ def _want_on(context: Context) -> Output:
     host = host_of(context)
     Host.objects.filter(pk=host.pk).update(desired_power=Host.Power.ON)
     publish_change("host", host.pk, "powering on")
-    return {"desired_power": host.desired_power}
+    return {"desired_power": host.desired_power, "was_off": host.power == Host.Power.OFF}
 
 
 def _want_as_before(context: Context) -> None:
@@ -99,7 +105,7 @@ def _power_on(context: Context) -> EffectCall:
     return power_call(context, "power.on", "power_on")
 
 
-def _ping(context: Context) -> EffectCall:
+def ping_step(context: Context) -> EffectCall:
     wait_s = float(context.parameters.get("wait_s", BOOT_WAIT_S))
     return EffectCall(host_short(host_of(context).name), "host.ping", timeout_s=10, deadline_s=wait_s)
 
@@ -112,7 +118,14 @@ def _record_on(context: Context) -> None:
         desired_power=Host.Power.ON,
         is_cordoned=host.is_in_maintenance,
     )
+    if context.output("want_on").get("was_off"):  # one that was on already proves nothing
+        wake_passed(context, host)
     publish_change("host", host.pk, "powered on")
+
+
+def _note_failed_wake(context: Context) -> None:
+    if context.operation.cancel_requested_at is None:
+        wake_failed(context, host_of(context))
 
 
 HOST_POWER_OFF = register(
@@ -121,12 +134,12 @@ HOST_POWER_OFF = register(
         "switch off",
         (
             Step("cordon", control=_cordon, undo=_uncordon),
-            Step("quiesce", effect=_host_call("host.quiesce"), undo_effect=_host_call("host.unquiesce")),
-            Step("assert_empty", effect=_host_call("host.assert_empty"), attempts=2),  # reads only
+            Step("quiesce", effect=host_call("host.quiesce"), undo_effect=host_call("host.unquiesce")),
+            Step("assert_empty", effect=host_call("host.assert_empty"), attempts=2),  # reads only
             # 204 means accepted, not off; an error does not mean on. The reading decides.
-            Step("power_off", effect=_power_off, attempts=2, failure_is_output=True),
-            Step("read_power", effect=_read_power, patience_s=120, stuck_on_failure=True, cancel_waits=True),
-            Step("confirm_off", control=_confirm_off, patience_s=180, cancel_waits=True),
+            Step("power_off", effect=power_off_step, attempts=2, failure_is_output=True),
+            Step("read_power", effect=read_power_step, patience_s=120, stuck_on_failure=True, cancel_waits=True),
+            Step("confirm_off", control=confirm_off_step, patience_s=180, cancel_waits=True),
             Step("record", control=_record_off, point_of_no_return=True, cancel_waits=True),
         ),
     )
@@ -139,9 +152,10 @@ HOST_POWER_ON = register(
         (
             Step("want_on", control=_want_on, undo=_want_as_before),
             Step("power_on", effect=_power_on),  # not undone: a machine that boots late is better than a cut one
-            Step("ping", effect=_ping, attempts=1, patience_s=BOOT_WAIT_S),
-            Step("unquiesce", effect=_host_call("host.unquiesce")),  # a later power-off quiesces again
+            Step("ping", effect=ping_step, attempts=1, patience_s=BOOT_WAIT_S),
+            Step("unquiesce", effect=host_call("host.unquiesce")),  # a later power-off quiesces again
             Step("record", control=_record_on),
         ),
+        on_undone=_note_failed_wake,
     )
 )

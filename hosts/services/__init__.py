@@ -12,9 +12,11 @@ from hosts.services.jobs import host_decommission, host_job_end, host_job_give, 
 from hosts.services.operations import operation_cancel, operation_close, operation_retry
 from hosts.services.places import rack_create, site_create
 from hosts.services.planes import plane_of_token, plane_token_issue
+from hosts.services.wakes import drill_start, host_quarantine_lift, host_wake_drill
 
 __all__ = [
     "Enrolment",
+    "drill_start",
     "host_bmc_edit",
     "host_decommission",
     "host_edit",
@@ -24,8 +26,10 @@ __all__ = [
     "host_maintain",
     "host_power_off",
     "host_power_on",
+    "host_quarantine_lift",
     "host_remove",
     "host_retry_enrolment",
+    "host_wake_drill",
     "is_genuine",
     "operation_cancel",
     "operation_close",

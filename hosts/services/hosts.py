@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from hosts.audit import audit_write
-from hosts.models import Host, Operation
+from hosts.models import Host, Operation, Wake
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
 from hosts.services.bmc import bmc_set
@@ -21,9 +21,14 @@ def host_power_off(user: User, host: Host, *, force: bool = False, idempotency_k
     return _operate(user, host, "power_off", "host_power_off", idempotency_key, force=force)
 
 
-def host_power_on(user: User, host: Host, *, idempotency_key: str | None = None) -> Operation:
-    """Wakes a host through its BMC and takes it back into service once its plane answers."""
-    return _operate(user, host, "power_on", "host_power_on", idempotency_key)
+def host_power_on(
+    user: User, host: Host, *, idempotency_key: str | None = None, origin: Wake.Origin = Wake.Origin.HAND
+) -> Operation:
+    """Wakes a host through its BMC and takes it back into service once its plane answers.
+
+    How long it took is kept as proof that it wakes; one that does not wake is put into quarantine.
+    """
+    return _operate(user, host, "power_on", "host_power_on", idempotency_key, origin=origin)
 
 
 def host_maintain(user: User, host: Host, *, on: bool, idempotency_key: str | None = None) -> Operation:

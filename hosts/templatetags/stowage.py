@@ -39,6 +39,9 @@ TONES = {
     "enrolment failed": "alarm",
     "not answering": "alarm",
     "degraded": "paused",
+    "quarantined": "alarm",
+    "proven": "running",
+    "unproven": "paused",
     "maintenance": "paused",
     "cordoned": "paused",
     # operations and plans

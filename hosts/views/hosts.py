@@ -22,6 +22,7 @@ from hosts.models import Host, Plane, Rack
 from hosts.once import key_of
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
+from hosts.services.wakes import has_woken_since
 from hosts.states import why_not
 
 NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
@@ -35,6 +36,14 @@ BUTTONS = {
         "power",
         "The host is switched off through its BMC, once its host plane has confirmed that nothing runs on it.",
         True,
+    ),
+    "wake_drill": (
+        "Wake drill",
+        "",
+        "power",
+        "The host is switched off, if nothing runs on it, and woken again; the time is taken. Should it not wake,"
+        " it is put into quarantine.",
+        False,
     ),
     "maintenance_on": ("Begin maintenance", "", "wrench", "", False),
     "maintenance_off": ("End maintenance", "btn-primary", "wrench", "", False),
@@ -85,6 +94,9 @@ def host_context(request: HttpRequest, host: Host) -> dict[str, Any]:
         "today": timezone.localdate(),
         "may_operate": may(request.user, "operate", host),
         "may_administer": may(request.user, "administer", host),
+        "may_operate": may(request.user, "operate", host),
+        "has_woken_since": host.quarantined_at is not None and has_woken_since(host),
+        "last_wake": host.wakes.first(),
         "source": f"host:{host.pk}",
         "sources": [f"host:{host.pk}", *(f"workload:{row.pk}" for row in workloads)],
     }
@@ -196,9 +208,22 @@ def host_verb(request: HttpRequest, uuid: UUID, verb: str) -> HttpResponse:
 _VERBS = {
     "power_on": lambda user, host, key: services.host_power_on(user, host, idempotency_key=key),
     "power_off": lambda user, host, key: services.host_power_off(user, host, idempotency_key=key),
+    "wake_drill": lambda user, host, key: services.host_wake_drill(user, host, idempotency_key=key),
     "maintenance_on": lambda user, host, key: services.host_maintain(user, host, on=True, idempotency_key=key),
     "maintenance_off": lambda user, host, key: services.host_maintain(user, host, on=False, idempotency_key=key),
 }
+
+
+@action("operate")
+def host_quarantine_lift(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    host = get_object_or_404(Host, pk=uuid)
+    reason = request.POST.get("reason", "")
+    done_or_said(
+        request,
+        lambda: services.host_quarantine_lift(request.user, host, reason=reason, idempotency_key=key_of(request)),
+        f"{host.name} is counted on again.",
+    )
+    return redirect("host", uuid=host.pk)
 
 
 @form_page("administer")

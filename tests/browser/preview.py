@@ -99,7 +99,7 @@ def furnish() -> None:
 
     from datacenter.models import Policy, Tariff
     from hosts.audit import audit_write
-    from hosts.models import Entry, Host, Operation, Site
+    from hosts.models import Entry, Host, Operation, Site, Wake
     from tests import factories
     from workloads.models import Sighting, Workload
 
@@ -178,6 +178,17 @@ def furnish() -> None:
             )
     off = hosts["node-06"]
     Host.objects.filter(pk=off.pk).update(power="off", desired_power="off", last_seen_at=now - timedelta(hours=3))
+    for number, name in enumerate(("node-06", "node-02", "node-01") * 8):
+        Wake.objects.create(
+            host=hosts[name],
+            origin="drill" if number % 3 else "hand",
+            began_at=now - timedelta(days=4 * number + 1),
+            seconds=95 + (number * 37) % 60 + 40 * (number % 7 == 0),
+            passed=True,
+        )
+    dark = "The controller accepted, but the power still reads off, not on."
+    Wake.objects.create(host=hosts["node-04"], origin="drill", began_at=now, passed=False, why_not=dark)
+    Host.objects.filter(name="node-04").update(quarantined_at=now, quarantine_reason=dark)
     Host.objects.filter(name="node-05").update(is_in_maintenance=True)
     Workload.objects.filter(name="licence-server").update(
         is_pinned=True, pin_reason="The licence is bound to this machine."

@@ -48,7 +48,7 @@ def test_the_number_of_statements_does_not_grow_with_the_site(django_assert_max_
         a_vm(f"vm-{number}", host)
         a_container(f"box-{number}", host)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         assert len(read().workloads) == 20
 
 

@@ -13,16 +13,22 @@ from tests.lab.test_power_by_hand import WAKE_LIMIT_S, runs_again, workloads_of
 from tests.stack import Stack
 
 LIMIT_S = 180.0
+PROOFS = (
+    "from datacenter.models import Policy; from hosts.models import Site; "
+    "[Policy.objects.update_or_create(site=s, defaults={'require_wake_proof': '%s'}) for s in Site.objects.all()]"
+)
 OFF = {"packing": "off", "relief": "off"}
 
 
 @pytest.fixture
-def site(person: ApiPerson) -> Iterator[int]:
+def site(stack: Stack, person: ApiPerson) -> Iterator[int]:
     """The lab's site, whose autopilot is off afterwards; hosts that it freed are on again."""
     found = next(row["id"] for row in person.get("/sites") if row["name"] == "lab")
+    stack.manage("shell", "-c", PROOFS % "never")  # none of the lab's hosts has been woken yet, perhaps
     before = {row["uuid"]: row for row in person.lab_hosts_on()}
     ran = {name: [r for r in workloads_of(person, name).values() if r["state"] == "running"] for name in names(before)}
     yield found
+    stack.manage("shell", "-c", PROOFS % "automatic")
     assert person.call("PUT", f"/autopilot/{found}", OFF)[0] == 200
     eventually(lambda: not any(row["state"] == "running" for row in person.get("/plans")), LIMIT_S)
     for uuid, row in before.items():

@@ -83,3 +83,13 @@ def test_a_host_is_woken_only_where_the_limits_cannot_be_held_without_it() -> No
     answer = wake_and_plan(busy, PLAIN)
     assert answer.hosts == ("h3",)
     assert answer.plan.placement_after["a"] == "h3" or answer.plan.placement_after["b"] == "h3"
+
+
+def test_of_two_hosts_as_large_the_one_that_wakes_sooner_is_woken_and_the_time_is_told() -> None:
+    slow, fast = host("h2", is_on=False, wake_s=90.0), host("h3", is_on=False, wake_s=20.0)
+    busy = world([host("h1"), host("h0", is_on=False), slow, fast], [vm("a", "h1", cpu=6), vm("b", "h1", cpu=6)])
+
+    answer = wake_and_plan(busy, PLAIN)
+
+    assert (answer.hosts, answer.ready_s) == (("h3",), 20.0)
+    assert wake_and_plan(world([host("h1")], []), PLAIN).ready_s == 0.0

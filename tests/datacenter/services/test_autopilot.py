@@ -14,11 +14,11 @@ from datacenter.alerts.events import plans_waiting
 from datacenter.alerts.reading import Verdict
 from datacenter.metrics.demand import Demand
 from datacenter.models import AlertRule, Autopilot, AutopilotDecision, Plan, PlanAction, Policy, Recovery
-from datacenter.services.autopilot import ACCOUNT, autopilot_account, autopilot_edit, autopilot_stop, is_automatic
+from datacenter.services.autopilot import ACCOUNT, autopilot_account, autopilot_edit, autopilot_stop
 from datacenter.services.autopilot_looks import autopilots_look
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.errors import Forbidden, Invalid, Refused
-from hosts.models import AuditRecord, Host, Lease, Operation
+from hosts.models import AuditRecord, Host, Lease, Operation, Wake
 from tests.actors import client_of
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.test_demanding import profiled
@@ -33,10 +33,22 @@ def an_autopilot(**values: Any) -> Autopilot:
     return Autopilot.objects.create(site=a_site(), **({"packing": "automatic", "cool_down_minutes": 0} | values))
 
 
+def all_proven(at: datetime) -> None:
+    """Each host has woken."""
+    for host in Host.objects.filter(wakes=None):
+        Wake.objects.create(host=host, origin="drill", began_at=at, seconds=300.0, passed=True)
+
+
 def look(
-    at: datetime | None = None, demand: Mapping[str, Demand] | None = None, *, silent: str = ""
+    at: datetime | None = None,
+    demand: Mapping[str, Demand] | None = None,
+    *,
+    silent: str = "",
+    proven: bool = True,
 ) -> AutopilotDecision:
-    """One look, at which all hosts but one were heard, and the newest decision after it."""
+    """One look, at which all hosts but one were heard and all are proven to wake, and the newest decision after it."""
+    if proven:
+        all_proven(at or timezone.now())
     Host.objects.exclude(name=silent).update(last_seen_at=at or timezone.now())
     autopilots_look(at or timezone.now(), lambda _: demand or {}, lambda _: demand or {})
     found = AutopilotDecision.objects.first()
@@ -52,9 +64,19 @@ def test_automatic_frees_hosts_by_itself_and_says_so():
 
     plan = Plan.objects.get()
     assert (decision.outcome, decision.plan) == ("began", plan)
-    assert plan.state == "running" and plan.approved_by.username == ACCOUNT and is_automatic(plan)
+    assert plan.state == "running" and plan.approved_by.username == ACCOUNT and plan.is_automatic
     assert "can be switched off after 2 moves; that saves" in decision.sentence
     assert AuditRecord.objects.filter(verb="plan_approve", user__username=ACCOUNT).exists()
+
+
+def test_it_frees_no_host_by_itself_that_was_never_seen_to_wake_but_proposes_it_to_a_person():
+    a_sprawled_site()
+    autopilot = an_autopilot()
+
+    assert look(proven=False).sentence == "No host can be freed."
+
+    Autopilot.objects.filter(pk=autopilot.pk).update(packing="approve", packed_at=None, looked_at=None)
+    assert look(proven=False).outcome == "asked"
 
 
 @pytest.mark.parametrize(("mode", "outcome"), [("recommend", "recommended"), ("approve", "asked")])
@@ -69,7 +91,7 @@ def test_it_proposes_and_waits_for_a_person(mode: str, outcome: str):
     assert (plan.state, plan.requested_by_name) == ("proposed", ACCOUNT)
     assert (first.outcome, again.pk, again.times) == (outcome, first.pk, 2)
     plan_approve(a_user(), plan)
-    assert not is_automatic(Plan.objects.select_related("approved_by").get())
+    assert not Plan.objects.select_related("approved_by").get().is_automatic
 
 
 def test_only_a_plan_that_asks_for_approval_raises_the_alert_and_its_end_ends_it():
@@ -246,6 +268,7 @@ def test_nothing_is_begun_when_somebody_stops_it_while_it_plans(change: Callable
     a_sprawled_site()
     an_autopilot()
     Host.objects.update(last_seen_at=timezone.now())
+    all_proven(timezone.now())
 
     def stopped_meanwhile(_: Autopilot) -> Mapping[str, Demand]:
         change()

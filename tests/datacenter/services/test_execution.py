@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from datacenter.models import Plan, PlanAction, Policy
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.planning import plan_make
 from datacenter.services.plans import plan_approve, plan_request, plan_stop
-from hosts.models import Host, Operation
+from hosts.models import Host, Operation, Wake
 from hosts.operations.lease import lease_release
 from tests.datacenter.world import a_host, a_site, a_user, a_vm
 from workloads.models import Workload
@@ -191,3 +192,18 @@ def test_two_executors_with_the_same_picture_start_an_act_once(plan: Plan, monke
     monkeypatch.setattr(execution, "_startable", original)
 
     assert Operation.objects.count() == 1
+
+
+def test_a_plan_without_a_person_leaves_hosts_on_that_were_never_seen_to_wake(plan: Plan):
+    assert plan.approved_by is not None
+    type(plan.approved_by).objects.filter(pk=plan.approved_by.pk).update(username="autopilot")
+    Wake.objects.create(
+        host=Host.objects.get(name="beta"), origin="drill", began_at=timezone.now(), seconds=20, passed=True
+    )
+
+    run_to_the_end(plan)
+
+    plan.refresh_from_db()
+    assert (plan.state, states(plan)["off alpha"], states(plan)["off beta"]) == ("done", "dropped", "done")
+    assert plan.actions.get(state="dropped").sentence == "alpha was never seen to wake. Run a wake drill first."
+    assert set(Host.objects.filter(power="off").values_list("name", flat=True)) == {"beta"}

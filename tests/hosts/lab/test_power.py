@@ -18,6 +18,7 @@ class Host:
     def __init__(self) -> None:
         self.plan = SimpleNamespace(name="lab-a1")
         self.power_state = "On"
+        self.stays_dark = False
         self.told: list[str] = []
 
     def boot(self) -> None:
@@ -89,3 +90,13 @@ def test_an_unknown_reset_is_refused(switches: power.PowerSwitches, host: Host) 
 
     assert answer.status_code == 400
     assert host.told == []
+
+
+def test_a_host_that_stays_dark_is_switched_off_and_on_nothing():
+    host = Host()
+    host.stays_dark = True
+
+    for reset_type in ("ForceOff", "On", "ForceRestart"):
+        power.reset(host, reset_type)
+
+    assert "boot" not in host.told
