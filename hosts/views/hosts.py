@@ -94,7 +94,6 @@ def host_context(request: HttpRequest, host: Host) -> dict[str, Any]:
         "today": timezone.localdate(),
         "may_operate": may(request.user, "operate", host),
         "may_administer": may(request.user, "administer", host),
-        "may_operate": may(request.user, "operate", host),
         "has_woken_since": host.quarantined_at is not None and has_woken_since(host),
         "last_wake": host.wakes.first(),
         "source": f"host:{host.pk}",
