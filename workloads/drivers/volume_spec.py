@@ -46,9 +46,10 @@ class VolumeSpec:
 
 def volumes_from(data: Any) -> tuple[VolumeSpec, ...]:
     """The mounts of one container, judged together."""
-    if not all(isinstance(each, dict) for each in data or ()):
+    listed = [] if data is None else data
+    if not isinstance(listed, list | tuple) or not all(isinstance(each, dict) for each in listed):
         raise _invalid("A container's volumes are a list, each with a source and a target.")
-    found = tuple(VolumeSpec.from_data(each) for each in data or ())
+    found = tuple(VolumeSpec.from_data(each) for each in listed)
     if len(found) > VOLUMES_MOST:
         raise _invalid(f"A container has at most {VOLUMES_MOST} volumes.")
     if len({volume.target for volume in found}) < len(found):

@@ -76,3 +76,9 @@ def test_a_volume_without_a_name_is_not_one_of_ours() -> None:
     mounts = [{"Type": "volume", "Name": "0" * 64, "Destination": "/cache", "RW": True}]
 
     assert mounts_read({"Mounts": mounts}) == ([], ["Its volume at /cache has no name."])
+
+
+@pytest.mark.parametrize("wrong", [True, "data", 7, {"source": "data"}, ["data"], {}])
+def test_volumes_that_are_no_list_are_refused_with_a_sentence(wrong: Any):
+    with pytest.raises(Invalid, match="are a list"):
+        volumes_from(wrong)
