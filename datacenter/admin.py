@@ -14,12 +14,14 @@ from datacenter.models import (
     AutopilotDecision,
     DemandProfile,
     NotificationChannel,
+    OffInterval,
     Plan,
     PlanAction,
     Policy,
     Question,
     RecoveredWorkload,
     Recovery,
+    SavedDay,
     Silence,
     Tariff,
 )
@@ -34,6 +36,18 @@ class PolicyAdmin(AuditedAdmin):
 @admin.register(Tariff)
 class TariffAdmin(AuditedAdmin):
     list_display = ("site", "price_per_kwh", "currency", "carbon_g_per_kwh", "pue")
+
+
+@admin.register(OffInterval)
+class OffIntervalAdmin(ReadOnlyAdmin):
+    list_display = ("host_name", "site", "began_at", "ended_at", "idle_watts", "is_measured")
+    list_select_related = ("site",)
+
+
+@admin.register(SavedDay)
+class SavedDayAdmin(ReadOnlyAdmin):
+    list_display = ("day", "interval", "kwh", "predicted_kwh", "money", "currency", "is_measured")
+    list_select_related = ("interval",)
 
 
 @admin.register(Plan)

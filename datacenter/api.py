@@ -23,6 +23,7 @@ from datacenter.models import Plan
 from datacenter.questions_api import router as questions
 from datacenter.questions_api import site_found
 from datacenter.recoveries_api import router as recoveries
+from datacenter.savings_api import router as savings
 from datacenter.schemas import DifferenceOut, PlanDetailOut, PlanIn, PlanOut, PlanTextIn, SiteOut
 from datacenter.services import plan_text
 from datacenter.services import plans as services
@@ -160,6 +161,7 @@ api.add_router("/consoles", consoles)
 api.add_router("/schedules", schedules)
 api.add_router("/sites", sites)
 api.add_router("/wakes", wakes)
+api.add_router("/savings", savings)
 api.add_router("/plans", plans)
 api.add_router("/autopilot", autopilot)
 api.add_router("/history", histories)

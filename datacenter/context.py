@@ -37,6 +37,7 @@ _ITEMS = (
     ("Schedules", "schedules", "clock", ("/schedules/",), "view"),
     ("Plans", "plans", "plan", ("/plans/",), "view"),
     ("Autopilot", "autopilot", "leaf", ("/autopilot/",), "view"),
+    ("Savings", "savings", "leaf", ("/savings/",), "view"),
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),
     ("Recoveries", "recoveries", "power", ("/recoveries/",), "view"),

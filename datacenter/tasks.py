@@ -27,6 +27,7 @@ from datacenter.services.autopilot_looks import autopilots_look
 from datacenter.services.drilling import drills_begin
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
+from datacenter.services.ledger import ledger_keep
 from datacenter.services.notices import channel_send, channels_due
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.profiling import profiles_refresh
@@ -80,6 +81,15 @@ def profiles(since: str = "") -> None:
         return
     if until is not None:
         current_app.send_task("datacenter.plan.profiles", args=[until.isoformat()], queue="plan", expires=3600)
+
+
+@shared_task(name="datacenter.plan.ledger")
+def ledger() -> None:
+    """Keeps the savings ledger. A store that is away: the next run goes on. Two at once do no harm."""
+    try:
+        ledger_keep(database_now(), store_at(settings.METRICS_URL), store_at(settings.METRICS_LONG_URL))
+    except DriverError as error:
+        log.warning("The savings ledger waits for the metrics: %s", error.message)
 
 
 @shared_task(name="datacenter.plan.drills")

@@ -18,6 +18,7 @@ from datacenter.views import (
     policies,
     questions,
     recoveries,
+    savings,
     tokens,
     wakes,
 )
@@ -50,6 +51,8 @@ urlpatterns = [
     path("questions/ask/<slug:kind>/", questions.question_ask, name="question-ask"),
     path("questions/<uuid:uuid>/", questions.question_page, name="question"),
     path("hosts/<uuid:uuid>/drain/", plans.host_drain, name="host-drain"),
+    path("savings/", savings.savings_page, name="savings"),
+    path("savings/days.csv", savings.savings_csv, name="savings-csv"),
     path("recoveries/", recoveries.recovery_list, name="recoveries"),
     path("recoveries/<uuid:uuid>/begin/", recoveries.recovery_begin, name="recovery-begin"),
     path("recoveries/<uuid:uuid>/declare-dead/", recoveries.recovery_declare_dead, name="recovery-declare-dead"),

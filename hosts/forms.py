@@ -114,7 +114,8 @@ class RackForm(StyledForm):
 class PowerModelForm(StyledForm):
     idle_watts = forms.FloatField(label="Watts when idle", min_value=0, max_value=20000)
     peak_watts = forms.FloatField(label="Watts at full load", min_value=0, max_value=20000)
+    rack_units = forms.IntegerField(label="Rack units", min_value=1, max_value=60)
 
     @classmethod
     def of(cls, host: Host) -> PowerModelForm:
-        return cls(initial={"idle_watts": host.idle_watts, "peak_watts": host.peak_watts})
+        return cls(initial={name: getattr(host, name) for name in ("idle_watts", "peak_watts", "rack_units")})

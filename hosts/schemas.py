@@ -47,6 +47,7 @@ class HostOut(Schema):
     accelerator: str
     idle_watts: float
     peak_watts: float
+    rack_units: int
     workload_count: int
     has_bmc: bool
     last_seen_at: datetime | None
@@ -164,6 +165,7 @@ class EnrolmentOut(Schema):
 class HostPatch(Schema):
     idle_watts: float | None = None
     peak_watts: float | None = None
+    rack_units: int | None = Field(None, ge=1, le=60)
 
 
 class RackOut(Schema):

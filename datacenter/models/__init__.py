@@ -1,5 +1,6 @@
 from datacenter.models.alert import Alert, AlertRule, Silence
 from datacenter.models.autopilot import Autopilot, AutopilotDecision
+from datacenter.models.ledger import OffInterval, SavedDay
 from datacenter.models.notice import AlertNotice, NotificationChannel
 from datacenter.models.plan import Plan, PlanAction
 from datacenter.models.policy import Policy, Tariff
@@ -17,12 +18,14 @@ __all__ = [
     "AutopilotDecision",
     "DemandProfile",
     "NotificationChannel",
+    "OffInterval",
     "Plan",
     "PlanAction",
     "Policy",
     "Question",
     "RecoveredWorkload",
     "Recovery",
+    "SavedDay",
     "Silence",
     "Tariff",
 ]

@@ -67,6 +67,7 @@ class Host(models.Model):
     # power model: linear from idle to peak with CPU use
     idle_watts = models.FloatField(default=120)
     peak_watts = models.FloatField(default=300)
+    rack_units = models.PositiveSmallIntegerField(default=1)
 
     enrolled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from hosts.audit import audit_write
+from hosts.errors import Invalid
 from hosts.models import Host, Operation, Wake
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
@@ -44,6 +45,7 @@ def host_edit(
     *,
     idle_watts: float | None = None,
     peak_watts: float | None = None,
+    rack_units: int | None = None,
     bmc_url: str | None = None,
     bmc_system: str = "",
     bmc_username: str = "",
@@ -57,7 +59,10 @@ def host_edit(
     host.idle_watts = host.idle_watts if idle_watts is None else idle_watts
     host.peak_watts = host.peak_watts if peak_watts is None else peak_watts
     watts_check(host.idle_watts, host.peak_watts)
-    host.save(update_fields=["idle_watts", "peak_watts"])
+    host.rack_units = host.rack_units if rack_units is None else rack_units
+    if not 1 <= host.rack_units <= 60:
+        raise Invalid("A host takes 1 to 60 rack units.", field="rack_units")
+    host.save(update_fields=["idle_watts", "peak_watts", "rack_units"])
     if bmc_url is not None:
         bmc_set(host, url=bmc_url, system=bmc_system, username=bmc_username, password=bmc_password)
     audit_write(
@@ -68,6 +73,7 @@ def host_edit(
         host.name,
         idle_watts=host.idle_watts,
         peak_watts=host.peak_watts,
+        rack_units=host.rack_units,
         bmc_changed=bmc_url is not None,
     )
     publish_change("host", host.pk, "edited")
