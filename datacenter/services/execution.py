@@ -21,7 +21,7 @@ from datacenter.snapshot import data_center_read, demand_of, planner_policy, pol
 from datacenter.wake_proof import wake_proofs
 from hosts import services as host_services
 from hosts.errors import Refused, StowageError
-from hosts.models import Host, Operation
+from hosts.models import Host, Operation, Wake
 from hosts.publish import publish_change
 from workloads import services as workload_services
 
@@ -150,9 +150,9 @@ def _operation_start(plan: Plan, action: PlanAction, user: AbstractBaseUser | An
     if action.kind in (PlanAction.Kind.POWER_OFF, PlanAction.Kind.POWER_ON):
         if action.source is None:
             raise Refused("The host was removed meanwhile.")
-        is_off = action.kind == PlanAction.Kind.POWER_OFF
-        switch = host_services.host_power_off if is_off else host_services.host_power_on
-        return switch(user, action.source, idempotency_key=key)
+        if action.kind == PlanAction.Kind.POWER_OFF:
+            return host_services.host_power_off(user, action.source, idempotency_key=key)
+        return host_services.host_power_on(user, action.source, idempotency_key=key, origin=Wake.Origin.PLAN)
     if action.workload is None or action.target is None:
         raise workload_services.gone(action.workload_name)
     if action.workload.host_id != action.source_id:
