@@ -14,8 +14,8 @@ def inspected(stack: Stack, name: str, what: str) -> str:
 
 
 def commit(stack: Stack, name: str, change: str) -> None:
-    """An image made from the running container, with a change."""
-    stack.inside(HOST, "docker", "commit", "-c", change, "flow-box", name)
+    """An image made from the running container, with a change; without the pause that would be seen and refused."""
+    stack.inside(HOST, "docker", "commit", "--pause=false", "-c", change, "flow-box", name)
 
 
 def test_a_container_is_killed_and_renamed(stack: Stack, person: ApiPerson, container: dict[str, Any]):
