@@ -36,7 +36,7 @@ _ITEMS = (
     ("Workloads", "workloads", "workload", ("/workloads/",), "view"),
     ("Schedules", "schedules", "clock", ("/schedules/",), "view"),
     ("Plans", "plans", "plan", ("/plans/",), "view"),
-    ("Autopilot", "autopilot", "leaf", ("/autopilot/",), "view"),
+    ("Autopilot", "autopilot", "play", ("/autopilot/",), "view"),
     ("Savings", "savings", "leaf", ("/savings/",), "view"),
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),
     ("Operations", "operations", "operation", ("/operations/",), "view"),
