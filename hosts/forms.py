@@ -114,7 +114,7 @@ class RackForm(StyledForm):
 class PowerModelForm(StyledForm):
     idle_watts = forms.FloatField(label="Watts when idle", min_value=0, max_value=20000)
     peak_watts = forms.FloatField(label="Watts at full load", min_value=0, max_value=20000)
-    rack_units = forms.IntegerField(label="Rack units", min_value=1, max_value=60)
+    rack_units = forms.IntegerField(label="Rack units", min_value=1, max_value=60, required=False)
 
     @classmethod
     def of(cls, host: Host) -> PowerModelForm:

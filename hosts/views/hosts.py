@@ -272,7 +272,7 @@ def host_power_model(request: HttpRequest, uuid: UUID) -> HttpResponse:
             request, lambda: services.host_edit(request.user, host, **form.cleaned_data), "The watts are saved."
         )
     else:
-        messages.error(request, "Watts must be numbers from 0 to 20,000. Nothing was changed.")
+        messages.error(request, "Watts are numbers from 0 to 20,000, rack units from 1 to 60. Nothing was changed.")
     return redirect("host", uuid=host.pk)
 
 

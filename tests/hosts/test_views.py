@@ -161,7 +161,10 @@ def test_the_watts_are_saved(administrator: Client):
     administrator.post(f"/hosts/{host.pk}/power-model/", {"idle_watts": 80, "peak_watts": 220})
 
     host.refresh_from_db()
-    assert (host.idle_watts, host.peak_watts) == (80, 220)
+    assert (host.idle_watts, host.peak_watts, host.rack_units) == (80, 220, 1)
+    administrator.post(f"/hosts/{host.pk}/power-model/", {"idle_watts": 80, "peak_watts": 220, "rack_units": 4})
+    host.refresh_from_db()
+    assert host.rack_units == 4
 
 
 def test_a_rack_is_made_with_its_site(administrator: Client):
