@@ -87,8 +87,10 @@ def ours(person: ApiPerson, names: list[str]) -> tuple[float, float]:
 
 def bare(stack: Stack, names: list[str], target: str) -> float:
     """Seconds of the loop."""
-    loop = f"for name in {' '.join(names)}; do virsh -q migrate --live --p2p --unsafe --persistent --undefinesource $name"
-    loop += f" qemu+tcp://{target}/system tcp://{target} || exit 1; done"
+    # unsafe: libvirt cannot see that a folder is shared
+    command = "virsh -q migrate --live --p2p --unsafe --persistent --undefinesource"
+    command += f" $name qemu+tcp://{target}/system tcp://{target}"
+    loop = f"for name in {' '.join(names)}; do {command} || exit 1; done"
     began = time.monotonic()
     stack.inside(SOURCE, "sh", "-c", loop, limit_s=LIMIT_S)
     return time.monotonic() - began
