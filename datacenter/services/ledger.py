@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 
 from datacenter.metrics.store import MetricsStore, quoted
 from datacenter.models import OffInterval, Plan, PlanAction, SavedDay, Tariff
@@ -33,8 +34,11 @@ def ledger_keep(now: datetime, store: MetricsStore, long_store: MetricsStore) ->
     for interval in OffInterval.objects.filter(ended_at=None).select_related("host"):
         if (ended_at := _end_of(interval, now)) is not None:
             OffInterval.objects.filter(pk=interval.pk, ended_at=None).update(ended_at=max(ended_at, interval.began_at))
-    for interval in OffInterval.objects.select_related("site__tariff", "host"):
-        _close_days(interval, now, long_store)
+    rows = OffInterval.objects.select_related("site", "host").annotate(last_closed=Max("days__day"))
+    for interval in rows:
+        ended_at, last_closed = interval.ended_at, interval.last_closed
+        if ended_at is None or last_closed is None or last_closed < ended_at.astimezone(UTC).date():
+            _close_days(interval, now, long_store)  # the others are closed to their end
 
 
 def _unnoted() -> list[PlanAction]:
