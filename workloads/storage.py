@@ -73,7 +73,8 @@ def pools_viewed(now: datetime | None = None) -> list[PoolView]:
         files[file.pool_id].append(file)
     owners = _owners()
     names = dict(Workload.objects.values_list("pk", "name"))
-    views = [_view(of, files[pool_id], owners, names, now or timezone.now()) for pool_id, of in mounts.items()]
+    promised, now = _promised_gib(owners), now or timezone.now()
+    views = [_view(of, files[pool_id], owners, promised, names, now) for pool_id, of in mounts.items()]
     return sorted(views, key=lambda view: (not view.is_shared, view.pool.name, view.mounts[0].host.name))
 
 
@@ -95,23 +96,31 @@ def _owners() -> Owners:
 
 
 def _view(
-    mounts: list[PoolMount], files: list[PoolFile], owners: Owners, names: dict[UUID, str], now: datetime
+    mounts: list[PoolMount],
+    files: list[PoolFile],
+    owners: Owners,
+    promised: dict[tuple[str, str], float],
+    names: dict[UUID, str],
+    now: datetime,
 ) -> PoolView:
     lines = tuple(_line(file, mounts, owners, names, now) for file in files)
-    # A shared pool's figures are one file system's, seen by several: the newest are as good as any.
-    promised = 0.0
-    for mount in mounts:
-        for (host, path), having in owners.items():
-            if host == str(mount.host_id) and path.rpartition("/")[0] == mount.path.rstrip("/"):
-                promised += sum(float(disk.get("size_gib") or 0) for _, disk in having)
+    # A shared pool's figures are one file system's, seen by several hosts at moments of their own.
     return PoolView(
         mounts[0].pool,
         tuple(mounts),
         max(mount.capacity_gib for mount in mounts),
         min(mount.free_gib for mount in mounts),
-        promised,
+        sum(promised.get((str(mount.host_id), mount.path.rstrip("/")), 0.0) for mount in mounts),
         lines,
     )
+
+
+def _promised_gib(owners: Owners) -> dict[tuple[str, str], float]:
+    """What disks may grow to, by host and folder."""
+    found: dict[tuple[str, str], float] = defaultdict(float)
+    for (host, path), having in owners.items():
+        found[(host, path.rpartition("/")[0])] += sum(float(disk.get("size_gib") or 0) for _, disk in having)
+    return found
 
 
 def _line(file: PoolFile, mounts: list[PoolMount], owners: Owners, names: dict[UUID, str], now: datetime) -> FileLine:
