@@ -17,7 +17,7 @@ from hosts.plane.config import PlaneConfig
 from hosts.plane.gateway.where import where_read
 from hosts.plane.half import HalfState
 from hosts.plane.identity import boot_id, machine_id
-from hosts.plane.pool_files import pool_files_read
+from hosts.plane.pool_files import pool_files_read, pool_names_read
 from hosts.plane.pools import Pool, disks_place, pools_read
 from hosts.plane.state_file import StateFile
 
@@ -82,12 +82,11 @@ class Observer:
 
     def _files_due(self, pools: list[Pool], at: float) -> list[dict[str, Any]] | None:
         """The files in the pools; None when they need not go with this message."""
-        files = pool_files_read(pools)
-        names = {(file.pool_id, file.name) for file in files}
+        names = pool_names_read(pools)
         if names == self._file_names and at - self._files_at < FILES_EVERY_S:
             return None
         self._file_names, self._files_at = names, at
-        return [file.to_data() for file in files]
+        return [file.to_data() for file in pool_files_read(pools)]
 
     def _is_images_due(self, engine: HalfState, at: float) -> bool:
         """Whether the images go with this message; they are many, so only when they changed, or once a minute."""

@@ -27,16 +27,16 @@ class PoolFile:
         return asdict(self)
 
 
+def pool_names_read(pools: list[Pool]) -> set[tuple[str, str]]:
+    """(pool's id, name) of whatever lies in the pools: one reading of each folder, no file is asked for anything."""
+    return {(pool.pool_id, name) for pool in pools for name in _names(pool)}
+
+
 def pool_files_read(pools: list[Pool]) -> list[PoolFile]:
     """The files of all pools by name, without links, folders and what begins with a dot; never raises OSError."""
     found = []
     for pool in pools:
-        try:
-            with os.scandir(pool.path) as entries:
-                names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
-        except OSError:
-            continue
-        for name in names[:FILES_MOST]:
+        for name in _names(pool):
             try:
                 status = os.lstat(os.path.join(pool.path, name))
             except OSError:
@@ -45,3 +45,11 @@ def pool_files_read(pools: list[Pool]) -> list[PoolFile]:
                 used = status.st_blocks * SECTOR_BYTES
                 found.append(PoolFile(pool.pool_id, name, status.st_size, used, round(status.st_mtime, 1)))
     return found
+
+
+def _names(pool: Pool) -> list[str]:
+    """Sorted, at most FILES_MOST; none where the folder cannot be read."""
+    try:
+        return sorted(name for name in os.listdir(pool.path) if not name.startswith("."))[:FILES_MOST]
+    except OSError:
+        return []
