@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -27,6 +28,13 @@ from workloads.models import Workload
 
 pytestmark = pytest.mark.django_db
 NOON = datetime.fromisoformat("2026-11-27T12:00:00+00:00")  # a Friday
+
+
+@pytest.fixture(autouse=True)
+def _on_that_friday() -> Iterator[None]:
+    """The clock goes on from an hour before noon: what is compared with it must not depend on the day of the test."""
+    with time_machine.travel(NOON - timedelta(hours=1), tick=True):
+        yield
 
 
 def an_autopilot(**values: Any) -> Autopilot:
