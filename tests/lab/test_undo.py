@@ -54,7 +54,9 @@ def test_a_plan_is_paused_carried_out_and_taken_back(stack: Stack, person: ApiPe
         under_way = {act["workload"] for act in person.get(at)["actions"] if act["state"] != "waiting"}
         eventually(lambda: not any(act["state"] == "running" for act in person.get(at)["actions"]), LIMIT_S)
         assert {act["workload"] for act in person.get(at)["actions"] if act["state"] != "waiting"} == under_way
-        assert person.call("POST", f"{at}/resume")[0] == 200
+        # where every move was under way already, there was nothing left to hold back and the plan has ended
+        if any(act["state"] == "waiting" for act in person.get(at)["actions"]):
+            assert person.call("POST", f"{at}/resume")[0] == 200
         ended(person, plan["uuid"])
         assert person.get(f"/workloads/{made['uuid']}")["host"] != host["name"]
         person.done("POST", f"/hosts/{host['uuid']}/power-off")
