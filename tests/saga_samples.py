@@ -190,6 +190,39 @@ def _grow_disk(state: str) -> Callable[[], Sample]:
     return sample
 
 
+def _copied(verb: str, **values: object) -> Callable[[], Sample]:
+    """A VM that is off, made into another one or into an image."""
+
+    def sample() -> Sample:
+        place = place_make()
+        pool_mount_make(place.alpha, Pool.objects.create(pool_id="p9", name="local"), IMAGES.rstrip("/"))
+        vm = VirtualMachine.objects.select_related("host").get(pk=vm_in(place, state="stopped").pk)
+        VirtualMachine.objects.update(nics=[{"bridge": "stw0", "mac": "52:54:00:00:00:01"}])
+        if verb == "image":
+            operation = services.vm_save_image(place.user, vm, name="golden")
+        else:
+            operation = services.vm_clone(place.user, vm, name="web-2", **values)  # type: ignore[arg-type]
+
+        def is_image() -> bool:
+            image = Image.objects.get(name="golden")
+            return image.path.is_file() and image.virtual_size_bytes == GIB
+
+        def is_clone() -> bool:
+            row = VirtualMachine.objects.get(name="web-2")
+            state = "running" if values.get("start") else "stopped"
+            files = place.world.hosts["alpha"].files_for(IMAGES)
+            return (
+                place.world.places(str(row.pk)) == {"alpha": state}
+                and row.state == state
+                and files[row.disks[0]["path"]].content == "guest data"
+                and not VmSeed.objects.exists()
+            )
+
+        return Sample(place.harness, operation, is_image if verb == "image" else is_clone)
+
+    return sample
+
+
 def _snapshot(verb: str, state: str = "running") -> Callable[[], Sample]:
     """Taken, gone back to or deleted; the one that is there was taken while the VM was off."""
 
@@ -610,6 +643,11 @@ def _remove_stale() -> Sample:
 
 SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "create_vm": [_create_vm, _create_vm_with_seed],
+    "clone_vm": [
+        _copied("clone"),
+        _copied("clone", start=True, first_boot=FirstBoot(user="ann", ssh_keys=(SSH_KEY,))),
+    ],
+    "save_image": [_copied("image")],
     "wipe_seed": [_wipe_seed],
     "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],
     "take_snapshot": [_snapshot("take"), _snapshot("take", "stopped")],

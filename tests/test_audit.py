@@ -15,12 +15,21 @@ from django.utils import timezone
 from datacenter.models import Autopilot, Plan, PlanAction, Recovery, Silence
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.credentials import password_encrypt
-from hosts.models import AuditRecord, Host, HostJob, Operation
+from hosts.models import AuditRecord, Host, HostJob, Operation, Pool
 from tests.actors import client_of
 from tests.datacenter.alerts.world import a_channel, a_rule, an_alert
 from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
-from tests.factories import container_make, host_make, image_make, pool_file_make, rack_make, vm_make
+from tests.factories import (
+    LOCAL_POOL,
+    container_make,
+    host_make,
+    image_make,
+    pool_file_make,
+    pool_mount_make,
+    rack_make,
+    vm_make,
+)
 from tests.test_permissions import ROUTES
 from workloads.models import Console, ConsoleLog, HostImage, Registry, Schedule, Snapshot
 from workloads.services.console_logs import log_path
@@ -100,6 +109,15 @@ def move() -> tuple[str, Any]:
 def on_disk() -> tuple[str, Any]:
     vm = vm_make(host_make())
     return f"/api/workloads/{vm.pk}/grow-disk", {"target": "vda", "size_gib": 2}
+
+
+def on_disk_off(verb: str, body: Any) -> Change:
+    def change() -> tuple[str, Any]:
+        host = host_make()
+        pool_mount_make(host, Pool.objects.create(pool_id="p9", name="local"), LOCAL_POOL)
+        return f"/api/workloads/{vm_make(host, state='stopped', desired='stopped').pk}{verb}", body
+
+    return change
 
 
 def on_snapshot(verb: str) -> Change:
@@ -287,6 +305,8 @@ CHANGES: dict[str, Change] = {
         {"image": "redis:8"},
     ),
     f"POST /api/workloads/{UUID}/grow-disk": on_disk,
+    f"POST /api/workloads/{UUID}/clone": on_disk_off("/clone", {"name": "web-2"}),
+    f"POST /api/workloads/{UUID}/save-image": on_disk_off("/save-image", {"name": "web-image"}),
     f"POST /api/workloads/{UUID}/snapshots": on_vm("/snapshots", {"name": "before"}),
     f"POST /api/workloads/{UUID}/snapshots/{NUMBER}/revert": on_snapshot("/revert"),
     f"DELETE /api/workloads/{UUID}/snapshots/{NUMBER}": on_snapshot(""),

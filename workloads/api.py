@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import File, Form, Query, Router, Status
 from ninja.files import UploadedFile
 
@@ -16,10 +16,12 @@ from hosts.models import Host, Operation
 from hosts.schemas import OperationOut
 from workloads import queries, services
 from workloads.first_boot import FirstBoot
+from workloads.image_download import download_answer
 from workloads.models import Container, Image, Snapshot, VirtualMachine, Workload
 from workloads.schemas import (
     ApartIn,
     BulkIn,
+    CloneIn,
     ContainerIn,
     DiskSizeIn,
     ImageChoiceIn,
@@ -28,6 +30,7 @@ from workloads.schemas import (
     MoveIn,
     NameIn,
     PinIn,
+    SaveImageIn,
     SizeIn,
     SnapshotIn,
     SnapshotOut,
@@ -77,7 +80,7 @@ def image_found(uuid: UUID) -> Image:
     return image
 
 
-def first_boot_of(payload: VmIn) -> FirstBoot | None:
+def first_boot_of(payload: VmIn | CloneIn) -> FirstBoot | None:
     return FirstBoot.from_data(payload.first_boot.dict()) if payload.first_boot else None
 
 
@@ -187,6 +190,20 @@ def workload_grow_disk(request: HttpRequest, uuid: UUID, payload: DiskSizeIn) ->
     return Status(202, services.disk_grow(request.user, vm_found(uuid), **payload.dict()))
 
 
+@router.post("/{uuid:uuid}/clone", response={202: OperationOut}, auth=OPERATE)
+def vm_clone(request: HttpRequest, uuid: UUID, payload: CloneIn) -> Status[Operation]:
+    """A full copy of a stopped VM on its host, with addresses of its own."""
+    first_boot, vm = first_boot_of(payload), vm_found(uuid)
+    operation = services.vm_clone(request.user, vm, name=payload.name, start=payload.start, first_boot=first_boot)
+    return Status(202, operation)
+
+
+@router.post("/{uuid:uuid}/save-image", response={202: OperationOut}, auth=OPERATE)
+def vm_save_image(request: HttpRequest, uuid: UUID, payload: SaveImageIn) -> Status[Operation]:
+    """A disk of a stopped VM becomes an image, of which VMs are made on any host; fetch it by /images/…/content."""
+    return Status(202, services.vm_save_image(request.user, vm_found(uuid), **payload.dict()))
+
+
 @router.get("/{uuid:uuid}/snapshots", response=list[SnapshotOut], auth=VIEW)
 def snapshot_list(request: HttpRequest, uuid: UUID) -> QuerySet[Snapshot]:
     return vm_found(uuid).snapshots.all()
@@ -253,6 +270,12 @@ def image_upload(
     reference: str = Form("", max_length=300),
 ) -> Status[Image]:
     return Status(201, services.image_upload(request.user, name=name, format=format, reference=reference, file=file))
+
+
+@images.get("/{uuid:uuid}/content", auth=OPERATE)
+def image_content(request: HttpRequest, uuid: UUID) -> HttpResponse | StreamingHttpResponse:
+    """Its bytes; Range and If-Range go on with a transfer that broke off."""
+    return download_answer(request, image_found(uuid))
 
 
 @images.delete("/{uuid:uuid}", response={204: None}, auth=OPERATE)

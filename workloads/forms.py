@@ -189,6 +189,13 @@ class VmForm(StyledForm):
     )
 
 
+class CloneForm(StyledForm):
+    """A copy of a VM."""
+
+    name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
+    start = forms.BooleanField(label="Start it when it is made", required=False)
+
+
 class ContainerForm(StyledForm):
     name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
     image = forms.CharField(

@@ -131,6 +131,17 @@ class NameIn(Schema):
     name: str = Field(max_length=63)
 
 
+class CloneIn(Schema):
+    name: str = Field(max_length=63)
+    start: bool = False
+    first_boot: FirstBootIn | None = None
+
+
+class SaveImageIn(Schema):
+    name: str = Field(max_length=63)
+    target: str = Field("", max_length=20)  # a disk, such as vda; empty: the first
+
+
 class ImageChoiceIn(Schema):
     image: str = Field("", max_length=300)
 

@@ -22,6 +22,8 @@ WorkloadVerb = Literal[
     "wipe_seed",
     "resize",
     "snapshot",
+    "clone",
+    "save_image",
     "rename",
     "recreate",
     "delete",
@@ -49,6 +51,8 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "wipe_seed",
     "resize",
     "snapshot",
+    "clone",
+    "save_image",
     "rename",
     "recreate",
     "delete",
@@ -65,7 +69,12 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "diff",
 )
 ON_ONLY = {"reset": "reset", "save": "saved to disk"}
-VM_ONLY = ON_ONLY | {"wipe_seed": "told something at its first boot", "snapshot": "kept as a snapshot"}
+VM_ONLY = ON_ONLY | {
+    "wipe_seed": "told something at its first boot",
+    "snapshot": "kept as a snapshot",
+    "clone": "cloned",
+    "save_image": "saved as an image",
+}
 OFF_TOO = ("log", "diff")  # what a container that is off still has
 CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log", "top", "diff")}
 
@@ -159,6 +168,8 @@ def _state_reason(workload: Any, verb: str) -> str | None:
         return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
     if verb in ("resize", "snapshot") and state not in ("running", "paused", "stopped", "crashed"):
         return f"{name} is {state}; wait until it runs or is stopped."
+    if verb in ("clone", "save_image"):
+        return _copy_reason(workload)
     if verb == "rename":
         return _rename_reason(workload)
     if verb == "recreate":
@@ -167,6 +178,14 @@ def _state_reason(workload: Any, verb: str) -> str | None:
         return f"{name} is {state}. Stop it before deleting it."
     if verb == "move":
         return _move_reason(workload)
+    return None
+
+
+def _copy_reason(workload: Any) -> str | None:
+    if workload.is_adopted:
+        return f"{workload.name} was not made by Stowage, which copies only what it knows in full."
+    if workload.state != "stopped":
+        return f"{workload.name} is {workload.state}; its disks are copied while it is stopped. Stop it first."
     return None
 
 

@@ -46,6 +46,12 @@ class ApiPerson:
         )
         return answer.status_code, answer.json() if answer.content else None
 
+    def fetched(self, path: str) -> bytes:
+        """The bytes of a file."""
+        answer = self._session.get(f"{self._stack.url}/api{path}", timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
     def get(self, path: str) -> Any:
         status, body = self.call("GET", path)
         assert status == 200, body

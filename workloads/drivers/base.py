@@ -196,6 +196,9 @@ class VirtualMachines(Protocol):
     def reset(self, uuid: str) -> None:
         """Presses the reset button: the guest boots anew at once, whatever it was doing."""
 
+    def off_check(self, uuid: str) -> VmDescription:
+        """What the VM is; raises Refused unless it is off, with none of its memory kept for its next start."""
+
     def rename(self, uuid: str, name: str) -> None:
         """Ensures the name of a VM that is off; one that another VM has is Refused, and so is one with snapshots."""
 
@@ -245,6 +248,12 @@ class Volumes(Protocol):
 
     def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
         """Ensures the disk's file, a full copy of the cached image grown to size; whether this call made it."""
+
+    def copy(self, disk: DiskSpec, vm_uuid: str, source: DescribedDisk, running: Running | None = None) -> bool:
+        """As `ensure`, a full copy of another VM's disk, without its snapshots; one in use is Refused."""
+
+    def flatten(self, source: DescribedDisk, target: Path, running: Running | None = None) -> None:
+        """Writes the disk's content to `target` as one compressed qcow2 file; a disk in use is Refused."""
 
     def room_check(self, path: str, more_bytes: int) -> None:
         """Raises Refused when the file's pool has not that much room left, or when it lies in no pool."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from hosts.drivers.base import WorkloadState
@@ -155,6 +156,13 @@ class FakeMachines(FakeHypervisor):
             if domain.state not in ACTIVE:
                 raise Refused(f"The VM {domain.name} is off. Start it instead.")
             domain.boots += 1
+
+    def off_check(self, uuid: str) -> VmDescription:
+        with self.world.call(self.host, "vm.off_check"):
+            domain = self.host.domain(uuid)
+            if domain.state in ACTIVE:
+                raise Refused(f"The VM {domain.name} is on; its disks change while they are read. Stop it first.")
+        return self.describe(uuid)
 
     def rename(self, uuid: str, name: str) -> None:
         with self.world.call(self.host, "vm.rename"):
@@ -312,6 +320,16 @@ class FakeVolumes:
             content = self.host.files[image_path].content if image_path else "empty"
             pool.files[disk.path] = FakeFile(content, size_bytes)
             return True
+
+    def copy(self, disk: DiskSpec, vm_uuid: str, source: DescribedDisk, running: Running | None = None) -> bool:
+        if not self.ensure(disk, vm_uuid, None, running):
+            return False
+        self.host.files_for(disk.path)[disk.path].content = self.host.files_for(source.path)[source.path].content
+        return True
+
+    def flatten(self, source: DescribedDisk, target: Path, running: Running | None = None) -> None:
+        with self.world.call(self.host, "volume.flatten"):
+            target.write_text(self.host.files_for(source.path)[source.path].content)
 
     def pool_of(self, path: str) -> tuple[str, str] | None:
         pool = self.host.pool_of(path)

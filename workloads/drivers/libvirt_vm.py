@@ -173,6 +173,18 @@ class LibvirtMachines:
                 raise Refused(f"The VM {domain.name()} is off. Start it instead.")
             domain.reset()
 
+    def off_check(self, uuid: str) -> VmDescription:
+        with self._host.calls("see that the VM is off") as connection:
+            domain = _require(connection, uuid)
+            if _is_active(domain):
+                raise Refused(f"The VM {domain.name()} is on; its disks change while they are read. Stop it first.")
+            if domain.hasManagedSaveImage():
+                raise Refused(
+                    f"The VM {domain.name()} is saved to disk: its disks are as in the midst of its work. Start it"
+                    " and stop it first."
+                )
+        return self.describe(uuid)
+
     def rename(self, uuid: str, name: str) -> None:
         with self._host.calls("rename the VM") as connection:
             domain = _require(connection, uuid)

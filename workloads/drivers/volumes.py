@@ -21,7 +21,7 @@ from hosts.errors import DriverError, Refused
 from hosts.units import GIB, gib_to_bytes
 from workloads.drivers.base import DescribedDisk, Running
 from workloads.drivers.images import QEMU_IMG, image_inspect, qcow2_size_judged
-from workloads.drivers.specs import DiskSpec, ImageSource, path_check
+from workloads.drivers.specs import FORMATS, DiskSpec, ImageSource, path_check
 
 POOL_MARKER = ".stowage-pool"
 LEFT_SUFFIX = ".stowage-left"
@@ -77,26 +77,34 @@ class PoolVolumes:
         return None
 
     def ensure(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, running: Running | None = None) -> bool:
+        size_bytes = gib_to_bytes(disk.size_gib)
+
+        def write(part: str) -> None:
+            if image_path is None or disk.image is None:
+                _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+                return
+            if disk.format == "qcow2":
+                _wait_for(["cp", "--reflink=auto", "--", image_path, part], running)
+            else:
+                _convert(image_path, "qcow2", part, disk.format, running)
+            if size_bytes != qcow2_size_judged(image_path):
+                _run([QEMU_IMG, "resize", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+
+        return self._make(disk, vm_uuid, image_path, write)
+
+    def _make(self, disk: DiskSpec, vm_uuid: str, image_path: str | None, write: Callable[[str], None]) -> bool:
+        """The disk's file from what `write` puts at the path that it is given; False when there is one already."""
         folder = self._pool_folder(disk.path)
         if vm_uuid not in os.path.basename(disk.path):
             raise Refused("A disk's file must carry its VM's UUID in its name.", disk.path)
         if _is_file(disk.path):
             return False
-        size_bytes = gib_to_bytes(disk.size_gib)
-        self._refuse_without_room(disk, folder, image_path, size_bytes)
+        self._refuse_without_room(disk, folder, image_path, gib_to_bytes(disk.size_gib))
         part = f"{disk.path}.part"
         with suppress(FileNotFoundError):
             os.unlink(part)
         try:
-            if image_path is not None and disk.image is not None:
-                if disk.format == "qcow2":
-                    _wait_for(["cp", "--reflink=auto", "--", image_path, part], running)
-                else:
-                    _convert(image_path, "qcow2", part, disk.format, running)
-                if size_bytes != qcow2_size_judged(image_path):
-                    _run([QEMU_IMG, "resize", "-q", "-f", disk.format, "--", part, str(size_bytes)])
-            else:
-                _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+            write(part)
             os.chmod(part, 0o600)
             # link, not rename: it fails when another file has come to this name meanwhile
             os.link(part, disk.path)
@@ -104,6 +112,26 @@ class PoolVolumes:
             with suppress(FileNotFoundError):
                 os.unlink(part)
         return True
+
+    def copy(self, disk: DiskSpec, vm_uuid: str, source: DescribedDisk, running: Running | None = None) -> bool:
+        size_bytes = gib_to_bytes(disk.size_gib)
+
+        def write(part: str) -> None:
+            if source.size_bytes > size_bytes:
+                raise Refused(f"The copy of {source.target} needs {source.size_bytes / GIB:.2f} GiB at least.")
+            self._content_check(source)
+            _convert(source.path, source.format, part, disk.format, running)
+            if size_bytes > source.size_bytes:
+                _run([QEMU_IMG, "resize", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+
+        return self._make(disk, vm_uuid, None, write)
+
+    def flatten(self, source: DescribedDisk, target: Path, running: Running | None = None) -> None:
+        self._content_check(source)
+        folder = os.path.dirname(target)
+        if source.used_bytes + RESERVE_BYTES > shutil.disk_usage(folder).free:
+            raise Refused(f"The host has too little room in {folder} for a copy of the disk {source.target}.")
+        _convert(source.path, source.format, str(target), "qcow2", running, "-c")
 
     def room_check(self, path: str, more_bytes: int) -> None:
         folder = self._pool_folder(path)
@@ -213,6 +241,17 @@ class PoolVolumes:
         os.chmod(disk.path, 0o600)
         return [disk.path]
 
+    def _content_check(self, source: DescribedDisk) -> None:
+        """Raises Refused unless the disk is one file of a pool, leans on no other, and no QEMU has it open."""
+        self._pool_folder(source.path)
+        if not _is_file(source.path):
+            raise Refused("The disk's file is gone.", source.path)
+        if source.format not in FORMATS:
+            raise Refused(f"A disk of the format {source.format} is not copied.")
+        _refuse_locked(source.path)
+        if source.format == "qcow2":
+            qcow2_size_judged(source.path)
+
     def _pool_folder(self, path: str) -> str:
         """The pool's directory that holds the file; raises Refused for any other place."""
         if self.pool_of(path_check(path)) is None or Path(path).name.startswith("."):
@@ -265,9 +304,12 @@ def _refuse_locked(path: str) -> None:
             os.close(handle)
 
 
-def _convert(source: str, source_format: str, target: str, target_format: str, running: Running | None) -> None:
-    """A full copy of the image, unpacked and without its snapshots; no chain leads back to it."""
-    _wait_for([QEMU_IMG, "convert", "-f", source_format, "-O", target_format, "--", source, target], running)
+def _convert(
+    source: str, source_format: str, target: str, target_format: str, running: Running | None, *options: str
+) -> None:
+    """A full copy of the image without its snapshots; no chain leads back to it."""
+    formats = ("-f", source_format, "-O", target_format)
+    _wait_for([QEMU_IMG, "convert", *options, *formats, "--", source, target], running)
 
 
 def _wait_for(command: list[str], running: Running | None) -> None:

@@ -14,7 +14,7 @@ from hosts.units import gib_to_bytes
 from workloads.drivers.base import Location
 from workloads.drivers.seed_image import seed_image, seed_wiped
 from workloads.drivers.specs import FORMATS, DiskSpec, VmSpec, name_check, path_check, size_check, uuid_check
-from workloads.effects import migrate
+from workloads.effects import migrate, vm_copies
 from workloads.effects.described import described
 from workloads.effects.disks_in_use import refuse_disks_in_use
 from workloads.effects.drivers import machines, volumes
@@ -265,3 +265,6 @@ def _refuse_foreign_boot_files(context: PlaneContext, spec: VmSpec) -> None:
     for path in (spec.kernel, spec.initrd):
         if path and not any(path.startswith(root.rstrip("/") + "/") for root in roots):
             raise Refused("A kernel or initrd must lie in one of the host's pools or its image cache.", path)
+
+
+__all__ = ["vm_copies"]  # its effects come with these

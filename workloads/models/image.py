@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
+from django.conf import settings
 from django.db import models
 
 from hosts.models.place import name_validator
@@ -32,3 +34,8 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def path(self) -> Path:
+        """Where its bytes are."""
+        return Path(settings.IMAGE_DIR) / str(self.pk)

@@ -19,7 +19,8 @@ from workloads.sagas.calls import (
 from workloads.sagas.waking import WAKE
 
 
-def _spec(context: Context) -> dict[str, Any]:
+def spec_of(context: Context) -> dict[str, Any]:
+    """The spec among the parameters, stamped with this operation."""
     return {
         **context.parameters["spec"],
         "generation": generation_of(context),
@@ -49,6 +50,18 @@ def _record(context: Context) -> None:
     )
 
 
+SEED = Step("seed", effect=_seed_write, when=_has_seed)
+DEFINE = Step(
+    "define",
+    effect=lambda context: long_call(context, "vm.define", timeout_s=60, spec=spec_of(context)),
+    undo_effect=lambda context: long_call(context, "vm.undefine", timeout_s=60, operation=str(context.operation.pk)),
+)
+START = Step(
+    "start",
+    effect=lambda context: short_call(context, "vm.start", timeout_s=60),
+    undo_effect=lambda context: short_call(context, "vm.destroy"),
+)
+
 CREATE_VM = register(
     Saga(
         "create_vm",
@@ -58,22 +71,12 @@ CREATE_VM = register(
             # The first VM of an image on a host also waits for the image; it stays in the host's cache.
             Step(
                 "volumes",
-                effect=lambda context: long_call(context, "vm.volumes_ensure", timeout_s=2700, spec=_spec(context)),
-                undo_effect=lambda context: long_call(context, "vm.volumes_remove", spec=_spec(context)),
+                effect=lambda context: long_call(context, "vm.volumes_ensure", timeout_s=2700, spec=spec_of(context)),
+                undo_effect=lambda context: long_call(context, "vm.volumes_remove", spec=spec_of(context)),
             ),
-            Step("seed", effect=_seed_write, when=_has_seed),
-            Step(
-                "define",
-                effect=lambda context: long_call(context, "vm.define", timeout_s=60, spec=_spec(context)),
-                undo_effect=lambda context: long_call(
-                    context, "vm.undefine", timeout_s=60, operation=str(context.operation.pk)
-                ),
-            ),
-            Step(
-                "start",
-                effect=lambda context: short_call(context, "vm.start", timeout_s=60),
-                undo_effect=lambda context: short_call(context, "vm.destroy"),
-            ),
+            SEED,
+            DEFINE,
+            START,
             Step("record", control=_record),
         ),
         on_undone=row_remove,

@@ -7,10 +7,11 @@ sentence that says what to do. What touches a machine becomes an operation, whic
 from workloads.services.apart import workload_keep_apart
 from workloads.services.bulk import workloads_bulk
 from workloads.services.capacity import host_choose, refuse_without_room
+from workloads.services.cloning import vm_clone
 from workloads.services.consoles import console_end, ticket_issue
 from workloads.services.container_images import container_image_pull, container_image_remove
 from workloads.services.containers import container_create
-from workloads.services.images import image_register, image_remove, image_upload
+from workloads.services.images import image_open, image_register, image_remove, image_upload, vm_save_image
 from workloads.services.life import (
     gone,
     moved_meanwhile,
@@ -50,6 +51,7 @@ __all__ = [
     "disk_grow",
     "gone",
     "host_choose",
+    "image_open",
     "image_register",
     "image_remove",
     "image_upload",
@@ -69,7 +71,9 @@ __all__ = [
     "snapshot_revert",
     "snapshot_take",
     "ticket_issue",
+    "vm_clone",
     "vm_create",
+    "vm_save_image",
     "why_no_snapshot",
     "workload_delete",
     "workload_keep_apart",

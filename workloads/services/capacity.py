@@ -147,7 +147,7 @@ def refuse_without_disk_room(host: Host, path: str, more_gib: float) -> None:
     if more_gib > room:
         raise Refused(
             f"The pool {mount.pool.name} of {host.name} has {max(0.0, room):.1f} GiB left, less than the"
-            f" {more_gib:.1f} GiB that the disk shall grow by.",
+            f" {more_gib:.1f} GiB that this needs more.",
             field="size_gib",
         )
 

@@ -9,16 +9,17 @@ import uuid as uuids
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from hosts.audit import audit_write
-from hosts.errors import Invalid, StowageError
+from hosts.errors import Invalid, NotFound, StowageError
+from hosts.models import Operation
 from hosts.services.doors import User, name_check, refuse_unless
 from workloads.drivers.images import image_inspect
-from workloads.models import Image
+from workloads.models import Image, VirtualMachine
 from workloads.services.containers import REFERENCE
+from workloads.services.operating import operate
 
 CHUNK_BYTES = 1024 * 1024
 DISK_FORMATS = (Image.Format.QCOW2, Image.Format.RAW)
@@ -50,19 +51,41 @@ def image_upload(
     return _keep(user, lambda: file.chunks(CHUNK_BYTES), name=name, image_format=format, reference=reference)
 
 
+def vm_save_image(
+    user: User, vm: VirtualMachine, *, name: str, target: str = "", idempotency_key: str | None = None
+) -> Operation:
+    """Begins to keep a disk of a VM that is off as an image; without `target` its first disk.
+
+    The image is compressed and holds no snapshots. Whatever is on the disk comes with it, keys and passwords too.
+    Raises Refused unless the VM is off and was made by Stowage, Invalid for a name that is taken.
+    """
+    refuse_unless(user, "operate", vm)
+    name = name_check(name)
+    _check(name, Image.Format.QCOW2, "")
+    known = [disk["target"] for disk in vm.disks]
+    target = target or next(iter(known), "")
+    if target not in known:
+        raise Invalid(f"{vm.name} has no disk {target[:20]}.", field="target")
+    parameters = {"image": str(uuids.uuid4()), "name": name, "target": target}
+    return operate(user, vm, "save_image", "save_image", idempotency_key, parameters)
+
+
+def image_open(user: User, image: Image) -> Path:
+    """The image's file, for those who may have all that is in it; raises NotFound when its bytes are gone."""
+    refuse_unless(user, "operate", image)
+    if not image.path.is_file():
+        raise NotFound(f"The bytes of {image.name} are gone. Remove the image and add it again.")
+    return image.path
+
+
 @transaction.atomic
 def image_remove(user: User, image: Image) -> None:
     """Removes an image; what was made from it has its own full copy and stays."""
     refuse_unless(user, "operate", image)
     audit_write(user, "image_remove", "image", image.pk, image.name)
-    path = image_path(image)
+    path = image.path
     image.delete()
     transaction.on_commit(lambda: path.unlink(missing_ok=True))
-
-
-def image_path(image: Image) -> Path:
-    """Where the image's bytes are."""
-    return Path(settings.IMAGE_DIR) / str(image.pk)
 
 
 def _keep(user: User, chunks: Callable[[], Iterable[bytes]], *, name: str, image_format: str, reference: str) -> Image:
@@ -70,7 +93,7 @@ def _keep(user: User, chunks: Callable[[], Iterable[bytes]], *, name: str, image
     name = name_check(name)
     _check(name, image_format, reference)
     image = Image(uuid=uuids.uuid4(), name=name, format=image_format, reference=reference)
-    path = image_path(image)
+    path = image.path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:

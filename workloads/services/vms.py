@@ -70,10 +70,10 @@ def vm_create(
     if first_boot is not None:
         files = seed_files(name, str(vm.uuid), vm.nics[0]["mac"], first_boot)
         seed = VmSeed(vm_id=vm.uuid, files_encrypted=password_encrypt(json.dumps(files)))
-        vm.disks.append(_disk(vm.uuid, mount, "vdb", SEED_FILE, "raw", SEED_GIB))
+        vm.disks.append(disk_row(vm.uuid, mount, "vdb", SEED_FILE, "raw", SEED_GIB))
         vm.has_seed = True
         parameters["seed_path"] = vm.disks[-1]["path"]
-    parameters["spec"] = _spec(vm, mount, image)
+    parameters["spec"] = vm_spec(vm, image)
     return operation_start(
         "create_vm",
         user=user,
@@ -81,7 +81,7 @@ def vm_create(
         parameters=parameters,
         host=host,
         idempotency_key=idempotency_key,
-        before_start=partial(_reserve, user, vm, need, seed),
+        before_start=partial(vm_reserve, user, vm, need, seed),
     )
 
 
@@ -116,7 +116,7 @@ def image_source(image: Image) -> dict[str, object]:
     }
 
 
-def _reserve(user: User, vm: VirtualMachine, need: Need, seed: VmSeed | None, operation: Operation) -> None:
+def vm_reserve(user: User, vm: VirtualMachine, need: Need, seed: VmSeed | None, operation: Operation) -> None:
     """In the operation's own transaction: the last place is given once, and so is a name."""
     name_free_check(vm.name)
     assert vm.host is not None
@@ -171,14 +171,15 @@ def _row(
         memory_mib=need.memory_mib,
         disk_gib=need.disk_gib,
         anti_affinity_group=group,
-        disks=[_disk(uuid, mount, "vda", "vda.qcow2", "qcow2", need.disk_gib)],
+        disks=[disk_row(uuid, mount, "vda", "vda.qcow2", "qcow2", need.disk_gib)],
         bridges=[bridge],
-        nics=[{"bridge": bridge, "mac": _mac(uuid)}],
+        nics=[{"bridge": bridge, "mac": mac_address(uuid)}],
         image=image,
     )
 
 
-def _disk(uuid: uuids.UUID, mount: PoolMount, target: str, file: str, kind: str, size_gib: float) -> dict[str, Any]:
+def disk_row(uuid: uuids.UUID, mount: PoolMount, target: str, file: str, kind: str, size_gib: float) -> dict[str, Any]:
+    """A disk of the VM as its row keeps it; the file's name begins with the VM's uuid."""
     return {
         "target": target,
         "path": f"{mount.path}/{uuid}-{file}",
@@ -189,16 +190,17 @@ def _disk(uuid: uuids.UUID, mount: PoolMount, target: str, file: str, kind: str,
     }
 
 
-def _mac(uuid: uuids.UUID) -> str:
-    """A unicast address under QEMU's prefix 52:54:00, the same for the same VM."""
+def mac_address(uuid: uuids.UUID) -> str:
+    """A unicast address under QEMU's prefix 52:54:00, the same for the same uuid."""
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in uuid.bytes[-3:])
 
 
-def _spec(vm: VirtualMachine, mount: PoolMount, image: Image | None) -> dict[str, object]:
+def vm_spec(vm: VirtualMachine, image: Image | None = None) -> dict[str, object]:
+    """What a host is told to make: the row's VM, its first disk a copy of the image if there is one."""
     disks = [
         {
             "target": disk["target"],
-            "pool": mount.pool.name,
+            "pool": disk["pool"],
             "path": disk["path"],
             "size_gib": disk["size_gib"],
             "format": disk["format"],

@@ -94,6 +94,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "resize_why_not": reason("resize"),
         "rename_why_not": reason("rename"),
         "recreate_why_not": reason("recreate"),
+        "clone_why_not": reason("clone"),
+        "image_why_not": reason("save_image"),
         "snapshot_why_not": why_not_taken(own, reason("snapshot")),
         "snapshots": snapshots_shown(workload, own, reason("snapshot")),
         "next_size": queries.next_size(own),

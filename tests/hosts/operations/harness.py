@@ -5,6 +5,7 @@ Time stands still unless the harness moves it, and every message can be lost, do
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
+from hosts.blobs import blob_keep
 from hosts.drivers.fake import FakeDataCenter, FakeFile
 from hosts.errors import Refused, Rejected, Unreachable, error_to_data
 from hosts.models import Operation
@@ -23,6 +26,7 @@ from hosts.operations.runner import ACTIVE, Engine
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import PlaneContext, context_for_trial
 from hosts.plane.effects import abort, effects_load, execute
+from workloads.drivers.base import DescribedDisk
 from workloads.drivers.fake import FakeVolumes, fake_drivers
 from workloads.drivers.specs import DiskSpec, ImageSource
 
@@ -89,6 +93,11 @@ class HarnessVolumes(FakeVolumes):
             self.host.files.setdefault(image_path, FakeFile("image", 1))
         return super().ensure(disk, vm_uuid, image_path, running)
 
+    def flatten(self, source: DescribedDisk, target: Path, running: Any = None) -> None:
+        size_bytes = self.host.files_for(source.path)[source.path].size_bytes
+        header = struct.pack(">4sIQIIQIIQQIIQQ", b"QFI\xfb", 2, 0, 0, 16, size_bytes, 0, 0, 0, 0, 0, 0, 0, 0)
+        target.write_bytes(header)
+
 
 class FakeControl:
     """The control plane's HTTP door as a plane sees it."""
@@ -97,7 +106,8 @@ class FakeControl:
         return '{"user-data": "#cloud-config"}' if path.endswith("/seed") else "bmc-password"
 
     def blob_send(self, path: str, chunks: Iterable[bytes], progress: Any = None) -> None:
-        b"".join(chunks)
+        operation, step = path.split("/")[-2:]
+        blob_keep(UUID(operation), step, chunks)
 
     def blob_fetch(self, path: str, sha256: str, size_bytes: int, target: str | Path, progress: Any = None) -> None:
         self.image_fetch(path, sha256, size_bytes, target)

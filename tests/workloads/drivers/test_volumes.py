@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,48 @@ def test_a_seed_disk_that_is_a_link_is_not_followed(volumes: PoolVolumes, pool: 
         volumes.seed_write(f"{pool}/{UUID}-seed.img", UUID, b"x" * MIB)
 
     assert (tmp_path / "victim").read_bytes() == b"0" * MIB
+
+
+def test_a_copy_holds_what_the_source_holds_now_and_none_of_its_snapshots(
+    volumes: PoolVolumes, pool: Path, image: str
+) -> None:
+    volumes.ensure(disk(pool, source=SOURCE), UUID, image)
+    source = described(pool)
+    for command in (["qemu-img", "snapshot", "-c", "before"], ["qemu-io", "-c", "write -P 9 2M 64k"]):
+        subprocess.run([*command, source.path], check=True, capture_output=True)
+    other = str(uuid.UUID(int=8))
+    target = disk(pool, 2, f"{other}-vda.qcow2")
+
+    assert volumes.copy(target, other, replace(source, size_bytes=GIB))
+    assert not volumes.copy(target, other, source), "there is one already"
+
+    with open(target.path, "rb") as file:
+        header = qcow2_header_read(file)
+    assert header is not None and header.snapshots == 0 and header.virtual_size_bytes == 2 * GIB
+    reads = ["qemu-io", "-f", "qcow2", "-c", "read -P 7 0 1M", "-c", "read -P 9 2M 64k", target.path]
+    assert b"failed" not in subprocess.run(reads, check=True, capture_output=True).stdout
+
+
+def test_a_flat_copy_is_compressed_and_a_disk_that_leans_on_another_is_neither_copied_nor_sent(
+    volumes: PoolVolumes, pool: Path, image: str, tmp_path: Path
+) -> None:
+    volumes.ensure(disk(pool, source=SOURCE), UUID, image)
+    volumes.flatten(described(pool), tmp_path / "flat")
+    assert compressed_clusters(str(tmp_path / "flat")) > 0
+
+    source = replace(described(pool), path=f"{pool}/leaning.qcow2")
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/passwd", source.path], check=True
+    )
+    other = str(uuid.UUID(int=8))
+    with pytest.raises(Refused, match="leans on other files"):
+        volumes.copy(disk(pool, 1, f"{other}-vda.qcow2"), other, source)
+    with pytest.raises(Refused, match="leans on other files"):
+        volumes.flatten(source, tmp_path / "flat2")
+    assert not (tmp_path / "flat2").exists() and names(pool) == [f"{UUID}-vda.qcow2", "leaning.qcow2"]
+
+
+def test_a_source_outside_of_the_pools_is_not_read(volumes: PoolVolumes, pool: Path, image: str) -> None:
+    outside = replace(described(pool), path="/etc/passwd", format="raw")
+    with pytest.raises(Refused, match="pools"):
+        volumes.copy(disk(pool), UUID, outside)
