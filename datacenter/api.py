@@ -42,6 +42,7 @@ from workloads.container_image_api import registries
 from workloads.container_image_api import router as container_images
 from workloads.schedule_api import router as schedules
 from workloads.storage_api import router as storage
+from workloads.template_api import flavours, templates
 
 sites = Router(tags=["sites"])
 plans = Router(tags=["plans"])
@@ -155,6 +156,8 @@ api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
 api.add_router("/images", images)
 api.add_router("/container-images", container_images)
+api.add_router("/templates", templates)
+api.add_router("/flavours", flavours)
 api.add_router("/storage", storage)
 api.add_router("/registries", registries)
 api.add_router("/consoles", consoles)

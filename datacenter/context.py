@@ -43,7 +43,7 @@ _ITEMS = (
     ("Recoveries", "recoveries", "power", ("/recoveries/",), "view"),
     ("Alerts", "alerts", "bell", ("/alerts/", "/alert-rules/", "/silences/", "/channels/"), "view"),
     ("Storage", "storage", "save", ("/storage/",), "view"),
-    ("Images", "images", "image", ("/images/", "/container-images/", "/registries/"), "view"),
+    ("Images", "images", "image", ("/images/", "/templates/", "/container-images/", "/registries/"), "view"),
     ("API tokens", "tokens", "key", ("/tokens/",), "administer"),
     ("Audit log", "audit", "audit", ("/audit/",), "administer"),
     ("Admin", "admin:index", "admin", ("/admin/",), "administer"),

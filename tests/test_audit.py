@@ -31,10 +31,11 @@ from tests.factories import (
     vm_make,
 )
 from tests.test_permissions import ROUTES
-from workloads.models import Console, ConsoleLog, HostImage, Registry, Schedule, Snapshot
+from workloads.models import Console, ConsoleLog, Flavour, HostImage, Registry, Schedule, Snapshot, Template
 from workloads.services.console_logs import log_path
 
 pytestmark = pytest.mark.django_db
+SMALL: dict[str, Any] = {"name": "small", "cpu_cores": 1, "memory_mib": 64, "disk_gib": 1}
 Change = Callable[[], tuple[str, Any]]
 
 
@@ -118,6 +119,21 @@ def on_disk_off(verb: str, body: Any) -> Change:
         return f"/api/workloads/{vm_make(host, state='stopped', desired='stopped').pk}{verb}", body
 
     return change
+
+
+def a_template() -> Template:
+    wish = {"image": "redis:7", "cpu_cores": 1, "memory_mib": 64}
+    return Template.objects.create(name="box", version=1, kind="container", wish=wish)
+
+
+def new_template() -> tuple[str, Any]:
+    host_make()
+    return "/api/templates", {"name": "box", "container": {"name": "x", "image": "redis:7"}}
+
+
+def use_template() -> tuple[str, Any]:
+    host_make()
+    return f"/api/templates/{a_template().pk}/use", {"name": "box-1"}
 
 
 def on_snapshot(verb: str) -> Change:
@@ -314,6 +330,11 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),
     f"DELETE /api/workloads/{UUID}": on_vm("", state="stopped"),
+    "POST /api/templates": new_template,
+    f"POST /api/templates/{UUID}/use": use_template,
+    f"DELETE /api/templates/{UUID}": lambda: (f"/api/templates/{a_template().pk}", None),
+    "POST /api/flavours": lambda: ("/api/flavours", SMALL),
+    f"DELETE /api/flavours/{UUID}": lambda: (f"/api/flavours/{Flavour.objects.create(**SMALL).pk}", None),
     "POST /api/schedules": new_schedule,
     f"POST /api/schedules/{UUID}/enable": lambda: (f"/api/schedules/{a_schedule().pk}/enable", {"on": False}),
     f"DELETE /api/schedules/{UUID}": lambda: (f"/api/schedules/{a_schedule().pk}", None),

@@ -28,7 +28,7 @@ from tests import factories
 from tests.actors import ACTORS, ANONYMOUS, VERBS_OF, client_of, user_of
 from tests.datacenter.alerts.world import a_channel, an_alert
 from tests.sockets import socket_of
-from workloads.models import HostImage, Registry, Schedule, Snapshot
+from workloads.models import Flavour, HostImage, Registry, Schedule, Snapshot, Template
 
 VERBS = {"view", "operate", "administer"}
 # Doors that are no page of a role, each with the reason.
@@ -100,6 +100,12 @@ def world(db: None) -> dict[str, str]:
         "decommissioned": str(Decommission.objects.create(host_name="gone", document={}, signature="x").pk),
         "storage": str(factories.pool_file_make(host.pool_mounts.get()).pk),
         "registries": str(Registry.objects.create(address="registry.example", username="puller").pk),
+        "templates": str(
+            Template.objects.create(
+                name="box", version=1, kind="container", wish={"image": "redis:7", "cpu_cores": 1, "memory_mib": 64}
+            ).pk
+        ),
+        "flavours": str(Flavour.objects.create(name="small", cpu_cores=1, memory_mib=64, disk_gib=1).pk),
         "schedules": str(Schedule.objects.create(name="nightly", verb="stop", workload=vm, cron="0 22 * * *").pk),
         "plans": str(plan.pk),
         "operations": str(operation.pk),

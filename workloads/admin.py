@@ -9,6 +9,7 @@ from workloads.models import (
     Console,
     ConsoleLog,
     Container,
+    Flavour,
     HostImage,
     Image,
     Registry,
@@ -16,6 +17,7 @@ from workloads.models import (
     ScheduleRun,
     Sighting,
     Snapshot,
+    Template,
     VirtualMachine,
     VmSeed,
     Workload,
@@ -51,6 +53,19 @@ class ScheduleAdmin(ReadOnlyAdmin):
     list_display = ("name", "verb", "workload", "cron", "time_zone", "next_due_at", "is_enabled", "owner_name")
     list_select_related = ("workload",)
     exclude = ("wish", "secret_encrypted")
+
+
+@admin.register(Template)
+class TemplateAdmin(ReadOnlyAdmin):
+    """What it makes may carry passwords in its environment: it is not shown."""
+
+    list_display = ("name", "version", "kind", "note", "made_by_name", "created_at")
+    exclude = ("wish",)
+
+
+@admin.register(Flavour)
+class FlavourAdmin(ReadOnlyAdmin):
+    list_display = ("name", "cpu_cores", "memory_mib", "disk_gib")
 
 
 @admin.register(ScheduleRun)

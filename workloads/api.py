@@ -34,6 +34,7 @@ from workloads.schemas import (
     SizeIn,
     SnapshotIn,
     SnapshotOut,
+    UseIn,
     VmIn,
     VolumeIn,
     WorkloadOut,
@@ -80,7 +81,7 @@ def image_found(uuid: UUID) -> Image:
     return image
 
 
-def first_boot_of(payload: VmIn | CloneIn) -> FirstBoot | None:
+def first_boot_of(payload: VmIn | CloneIn | UseIn) -> FirstBoot | None:
     return FirstBoot.from_data(payload.first_boot.dict()) if payload.first_boot else None
 
 

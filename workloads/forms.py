@@ -13,7 +13,7 @@ from hosts.forms import StyledForm
 from hosts.models import Host
 from workloads.choosing import Wish
 from workloads.first_boot import FirstBoot
-from workloads.models import Image, Schedule, Workload
+from workloads.models import Flavour, Image, Schedule, Workload
 
 # what a container does when it ends: the engine's word and ours
 RESTARTS = (
@@ -176,6 +176,12 @@ class VmForm(StyledForm):
         empty_label="choose an image",
         help_text="The VM gets a copy of its own.",
     )
+    flavour = forms.ModelChoiceField(
+        Flavour.objects.all(),
+        required=False,
+        empty_label="a size of its own",
+        help_text="Takes the place of the three below.",
+    )
     cpu_cores = forms.IntegerField(label="Virtual CPUs", min_value=1, max_value=1024, initial=1)
     memory_mib = forms.IntegerField(label="Memory in MiB", min_value=1, max_value=2**31 - 1, initial=256)
     disk_gib = forms.FloatField(label="Disk in GiB", min_value=0.01, max_value=1e6, initial=1)
@@ -187,6 +193,34 @@ class VmForm(StyledForm):
         required=False,
         help_text="Any name. Two workloads of one group never share a host.",
     )
+
+    def clean(self) -> dict[str, Any]:
+        """With a flavour, its size; what is left is what a VM is asked for."""
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if flavour := values.pop("flavour", None):
+            values |= {name: getattr(flavour, name) for name in ("cpu_cores", "memory_mib", "disk_gib")}
+        return values
+
+
+class FlavourForm(StyledForm):
+    """A size under a name."""
+
+    name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
+    cpu_cores = forms.IntegerField(label="Virtual CPUs", min_value=1, max_value=1024, initial=1)
+    memory_mib = forms.IntegerField(label="Memory in MiB", min_value=1, max_value=2**31 - 1, initial=1024)
+    disk_gib = forms.FloatField(label="Disk in GiB", min_value=0.01, max_value=1e6, initial=10)
+
+
+class KeepForm(StyledForm):
+    """The rest of the form kept as a template."""
+
+    template_name = forms.CharField(
+        label="Name of the template",
+        max_length=63,
+        required=False,
+        help_text="One that there is gets its next version; the others stay.",
+    )
+    note = forms.CharField(label="What is new in it", max_length=200, required=False)
 
 
 class CloneForm(StyledForm):
@@ -264,6 +298,23 @@ class ContainerForm(StyledForm):
 
     def clean_ports(self) -> list[dict[str, object]]:
         return [_port(word) for word in self.cleaned_data["ports"].replace(",", " ").split()]
+
+
+def filled_in(wish: dict[str, Any]) -> dict[str, Any]:
+    """What the fields of VmForm or ContainerForm say for a wish that is kept."""
+    said = dict(wish)
+    if "command" in said:
+        said["command"] = shlex.join(said["command"] or [])
+    if "environment" in said:
+        said["environment"] = "\n".join(f"{key}={value}" for key, value in said["environment"].items())
+    if "ports" in said:
+        said["ports"] = " ".join(f"{port['host']}:{port['container']}/{port['protocol']}" for port in said["ports"])
+    if "volumes" in said:
+        said["volumes"] = "\n".join(
+            f"{volume['source']}:{volume['target']}{':ro' if volume.get('is_read_only') else ''}"
+            for volume in said["volumes"]
+        )
+    return said
 
 
 def _volume(line: str) -> dict[str, object]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from ninja import Field, Schema
 
-from workloads.models import Console, HostImage, Workload
+from workloads.models import Console, HostImage, Template, Workload
 from workloads.services.bulk import Member
 
 
@@ -129,6 +130,53 @@ class DiskSizeIn(Schema):
 
 class NameIn(Schema):
     name: str = Field(max_length=63)
+
+
+class FlavourIn(Schema):
+    name: str = Field(max_length=63)
+    cpu_cores: int = Field(ge=1, le=1024)
+    memory_mib: int = Field(ge=1, le=2**31 - 1)
+    disk_gib: float = Field(gt=0, le=1e6)
+
+
+class FlavourOut(FlavourIn):
+    uuid: UUID
+
+
+class TemplateIn(Schema):
+    """Either `vm` or `container`; their name, host and first boot are not kept."""
+
+    name: str = Field(max_length=63)
+    note: str = Field("", max_length=200)
+    vm: VmIn | None = None
+    container: ContainerIn | None = None
+
+
+class TemplateOut(Schema):
+    """Of a container's environment the names alone, for values may be secrets."""
+
+    uuid: UUID
+    name: str
+    version: int
+    kind: str
+    note: str
+    made_by_name: str
+    created_at: datetime
+    wish: dict[str, Any]
+
+    @staticmethod
+    def resolve_wish(template: Template) -> dict[str, Any]:
+        wish = dict(template.wish)
+        if "environment" in wish:
+            wish["environment"] = sorted(wish["environment"])
+        return wish
+
+
+class UseIn(Schema):
+    name: str = Field(max_length=63)
+    host: UUID | None = None
+    may_wake: bool = False
+    first_boot: FirstBootIn | None = None  # VMs alone
 
 
 class CloneIn(Schema):

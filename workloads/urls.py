@@ -15,6 +15,7 @@ from workloads.views import (
     schedules,
     snapshots,
     storage,
+    templates,
     verbs,
     workloads,
 )
@@ -80,6 +81,10 @@ urlpatterns = [
     path("container-images/", container_images.image_list, name="container-images"),
     path("container-images/pull/", container_images.image_pull, name="container-image-pull"),
     path("container-images/<uuid:uuid>/remove/", container_images.image_remove, name="container-image-remove"),
+    path("templates/", templates.template_list, name="templates"),
+    path("templates/<uuid:uuid>/remove/", templates.template_remove, name="template-remove"),
+    path("flavours/new/", templates.flavour_add, name="flavour-add"),
+    path("flavours/<uuid:uuid>/remove/", templates.flavour_remove, name="flavour-remove"),
     path("registries/new/", container_images.registry_new, name="registry-new"),
     path("registries/<uuid:uuid>/", container_images.registry_edit, name="registry-edit"),
     path("registries/<uuid:uuid>/remove/", container_images.registry_remove, name="registry-remove"),

@@ -4,12 +4,14 @@ from workloads.models.image import Image
 from workloads.models.schedule import Schedule, ScheduleRun
 from workloads.models.seed import VmSeed
 from workloads.models.snapshot import Snapshot
+from workloads.models.template import Flavour, Template
 from workloads.models.workload import Container, Sighting, VirtualMachine, Workload
 
 __all__ = [
     "Console",
     "ConsoleLog",
     "Container",
+    "Flavour",
     "HostImage",
     "Image",
     "Registry",
@@ -17,6 +19,7 @@ __all__ = [
     "ScheduleRun",
     "Sighting",
     "Snapshot",
+    "Template",
     "VirtualMachine",
     "VmSeed",
     "Workload",

@@ -40,6 +40,7 @@ from workloads.services.schedules import (
 from workloads.services.sizes import disk_grow, workload_resize
 from workloads.services.snapshots import snapshot_delete, snapshot_revert, snapshot_take, why_no_snapshot
 from workloads.services.storage import pool_file_remove
+from workloads.services.templates import flavour_add, flavour_remove, template_remove, template_save, template_use
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "container_image_remove",
     "container_recreate",
     "disk_grow",
+    "flavour_add",
+    "flavour_remove",
     "gone",
     "host_choose",
     "image_open",
@@ -70,6 +73,9 @@ __all__ = [
     "snapshot_delete",
     "snapshot_revert",
     "snapshot_take",
+    "template_remove",
+    "template_save",
+    "template_use",
     "ticket_issue",
     "vm_clone",
     "vm_create",

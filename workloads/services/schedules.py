@@ -21,18 +21,16 @@ from hosts.accounts import account_of
 from hosts.audit import audit_write
 from hosts.credentials import password_decrypt, password_encrypt
 from hosts.errors import Invalid, Refused, StowageError
-from hosts.models import Host, Operation
+from hosts.models import Operation
 from hosts.publish import publish_change
 from hosts.services.doors import User, name_check, refuse_unless
 from workloads.due import all_due, cron_check, next_due, zone_of
 from workloads.first_boot import FirstBoot
-from workloads.models import Image, Schedule, ScheduleRun, Workload
+from workloads.models import Schedule, ScheduleRun, Workload
 from workloads.services.bulk import BULK_VERBS
-from workloads.services.containers import container_create
-from workloads.services.vms import vm_create
+from workloads.services.wishes import NEW, wish_begin, wish_plain, wish_rehearse
 
 RING = "workloads.schedule_ring"
-NEW = ("create_vm", "create_container")
 MISSED_KEPT = 50  # rows for times that passed while nobody was there
 WINDOW_MINUTES_MOST = 7 * 24 * 60
 SCHEDULES_MOST = 1000
@@ -83,7 +81,7 @@ def schedule_create(
         name=name,
         verb=verb,
         workload=workload,
-        wish=_plain(wish or {}),
+        wish=wish_plain(wish or {}),
         secret_encrypted=password_encrypt(json.dumps(asdict(first_boot))) if first_boot else b"",
         cron=cron,
         time_zone=time_zone,
@@ -94,7 +92,7 @@ def schedule_create(
         owner_name=user.get_username(),
     )
     if verb in NEW:
-        _rehearse(user, schedule)
+        wish_rehearse(user, verb, schedule.wish, first_boot=first_boot)
     with transaction.atomic():
         schedule.beat = _bell(schedule)
         schedule.save(force_insert=True)
@@ -193,39 +191,13 @@ def _begin(schedule: Schedule, due_at: datetime) -> Operation:
     wish = dict(schedule.wish)
     if schedule.cron:
         wish["name"] = f"{wish['name']}-{due_at.astimezone(zone_of(schedule.time_zone)):%Y%m%d-%H%M}"
-    wish["host"] = Host.objects.filter(pk=wish["host"]).first() if wish.get("host") else None
-    if schedule.verb == "create_container":
-        return container_create(owner, **wish, idempotency_key=key)
-    wish["image"] = Image.objects.filter(pk=wish["image"]).first() if wish.get("image") else None
-    if wish["image"] is None:
-        raise Refused("The image that it was to be made from is gone.")
-    return vm_create(owner, **wish, first_boot=_first_boot(schedule), idempotency_key=key)
-
-
-def _rehearse(user: User, schedule: Schedule) -> None:
-    """Makes it and takes it back at once, for what is wrong with the wish itself; room may well be there later."""
-    schedule.owner = account_of(user)
-    with transaction.atomic():
-        try:
-            _begin(schedule, timezone.now())
-        except Invalid:
-            raise
-        except StowageError as error:
-            if not isinstance(error, Refused):
-                raise
-        finally:
-            transaction.set_rollback(True)
+    return wish_begin(owner, schedule.verb, wish, first_boot=_first_boot(schedule), idempotency_key=key)
 
 
 def _first_boot(schedule: Schedule) -> FirstBoot | None:
     if not schedule.secret_encrypted:
         return None
     return FirstBoot.from_data(json.loads(password_decrypt(bytes(schedule.secret_encrypted))))
-
-
-def _plain(wish: dict[str, Any]) -> dict[str, Any]:
-    """The wish as JSON holds it: an image or host by its UUID."""
-    return {key: str(value.pk) if isinstance(value, Host | Image) else value for key, value in wish.items()}
 
 
 def _bell(schedule: Schedule) -> PeriodicTask:
