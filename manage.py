@@ -16,6 +16,7 @@ EFFECT_MODULES = [
     "hosts.plane.power_effects",
     "workloads.effects.vm",
     "workloads.effects.container",
+    "workloads.effects.image_arrival",
     "workloads.effects.pool_file",
 ]
 

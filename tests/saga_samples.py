@@ -31,7 +31,7 @@ from tests.hosts.operations.harness import Harness
 from workloads import services
 from workloads.drivers.base import RegistryLogin
 from workloads.first_boot import FirstBoot
-from workloads.models import Container, HostImage, Image, Snapshot, VirtualMachine, VmSeed, Workload
+from workloads.models import Container, HostImage, Image, ImageArrival, Snapshot, VirtualMachine, VmSeed, Workload
 from workloads.sagas.restart_elsewhere import vm_spec
 
 IMAGES = "/var/lib/libvirt/images/"
@@ -221,6 +221,21 @@ def _copied(verb: str, **values: object) -> Callable[[], Sample]:
         return Sample(place.harness, operation, is_image if verb == "image" else is_clone)
 
     return sample
+
+
+def _import_image() -> Sample:
+    """An upload of a foreign format; it is there until its image is."""
+    place = place_make()
+    arrival = services.arrival_begin(place.user, name="golden", format="vmdk", size_bytes=4)
+    services.arrival_write(place.user, arrival, 0, [b"KDMV"])
+    operation = services.arrival_finish(place.user, arrival, host=place.alpha)
+    assert isinstance(operation, Operation)
+
+    def is_done() -> bool:
+        image = Image.objects.get(name="golden")
+        return image.path.is_file() and image.virtual_size_bytes == GIB and not ImageArrival.objects.exists()
+
+    return Sample(place.harness, operation, is_done)
 
 
 def _snapshot(verb: str, state: str = "running") -> Callable[[], Sample]:
@@ -648,6 +663,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
         _copied("clone", start=True, first_boot=FirstBoot(user="ann", ssh_keys=(SSH_KEY,))),
     ],
     "save_image": [_copied("image")],
+    "import_image": [_import_image],
     "wipe_seed": [_wipe_seed],
     "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],
     "take_snapshot": [_snapshot("take"), _snapshot("take", "stopped")],

@@ -28,7 +28,7 @@ from tests import factories
 from tests.actors import ACTORS, ANONYMOUS, VERBS_OF, client_of, user_of
 from tests.datacenter.alerts.world import a_channel, an_alert
 from tests.sockets import socket_of
-from workloads.models import Flavour, HostImage, Registry, Schedule, Snapshot, Template
+from workloads.models import Flavour, HostImage, ImageArrival, Registry, Schedule, Snapshot, Template
 
 VERBS = {"view", "operate", "administer"}
 # Doors that are no page of a role, each with the reason.
@@ -100,6 +100,7 @@ def world(db: None) -> dict[str, str]:
         "decommissioned": str(Decommission.objects.create(host_name="gone", document={}, signature="x").pk),
         "storage": str(factories.pool_file_make(host.pool_mounts.get()).pk),
         "registries": str(Registry.objects.create(address="registry.example", username="puller").pk),
+        "image-uploads": str(ImageArrival.objects.create(name="a", format="raw", size_bytes=1).pk),
         "templates": str(
             Template.objects.create(
                 name="box", version=1, kind="container", wish={"image": "redis:7", "cpu_cores": 1, "memory_mib": 64}
@@ -262,6 +263,7 @@ def api_address(route: Route, world: dict[str, str]) -> str:
         filled.replace("{topic}", "cpu")
         .replace("{int:site_id}", world["sites"])
         .replace("{int:number}", world["snapshots"])
+        .replace("{int:offset}", "0")
     )
 
 

@@ -12,6 +12,7 @@ from workloads.models import (
     Flavour,
     HostImage,
     Image,
+    ImageArrival,
     Registry,
     Schedule,
     ScheduleRun,
@@ -53,6 +54,11 @@ class ScheduleAdmin(ReadOnlyAdmin):
     list_display = ("name", "verb", "workload", "cron", "time_zone", "next_due_at", "is_enabled", "owner_name")
     list_select_related = ("workload",)
     exclude = ("wish", "secret_encrypted")
+
+
+@admin.register(ImageArrival)
+class ImageArrivalAdmin(ReadOnlyAdmin):
+    list_display = ("name", "format", "size_bytes", "owner_name", "began_at", "touched_at")
 
 
 @admin.register(Template)

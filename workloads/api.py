@@ -24,6 +24,7 @@ from workloads.schemas import (
     CloneIn,
     ContainerIn,
     DiskSizeIn,
+    FetchIn,
     ImageChoiceIn,
     ImageOut,
     MemberOut,
@@ -271,6 +272,13 @@ def image_upload(
     reference: str = Form("", max_length=300),
 ) -> Status[Image]:
     return Status(201, services.image_upload(request.user, name=name, format=format, reference=reference, file=file))
+
+
+@images.post("/fetch", response={202: OperationOut}, auth=OPERATE)
+def image_fetch(request: HttpRequest, payload: FetchIn) -> Status[Operation]:
+    """A disk image on the web, fetched and read by a host."""
+    values = payload.dict()
+    return Status(202, services.image_fetch(request.user, host=_chosen(values.pop("host")), **values))
 
 
 @images.get("/{uuid:uuid}/content", auth=OPERATE)

@@ -13,7 +13,7 @@ from hosts.forms import StyledForm
 from hosts.models import Host
 from workloads.choosing import Wish
 from workloads.first_boot import FirstBoot
-from workloads.models import Flavour, Image, Schedule, Workload
+from workloads.models import Flavour, Image, ImageArrival, Schedule, Workload
 
 # what a container does when it ends: the engine's word and ours
 RESTARTS = (
@@ -336,13 +336,37 @@ def _port(word: str) -> dict[str, object]:
     return {"host": int(host), "container": int(inside), "protocol": protocol or "tcp"}
 
 
+SHA256 = "What its maker says, 64 digits. Left empty, nothing is compared."
+
+
+class FetchForm(StyledForm):
+    """A disk image on the web."""
+
+    name = forms.CharField(max_length=63)
+    format = forms.ChoiceField(
+        label="What it is",
+        choices=[choice for choice in ImageArrival.Format.choices if not choice[0].endswith("-tar")],
+    )
+    url = forms.CharField(
+        label="Address",
+        max_length=1000,
+        widget=forms.URLInput(attrs={"placeholder": "https://", "spellcheck": "false"}),
+    )
+    sha256 = forms.CharField(label="SHA-256", max_length=64, required=False, help_text=SHA256)
+    host = HostChoice()
+
+
 class ImageForm(StyledForm):
     name = forms.CharField(max_length=63)
-    format = forms.ChoiceField(label="What it is", choices=Image.Format.choices)
+    format = forms.ChoiceField(label="What it is", choices=ImageArrival.Format.choices)
     reference = forms.CharField(
         max_length=300, required=False, help_text="Containers only: name:tag by which it is asked for."
     )
-    file = forms.FileField(label="File", help_text="A disk image (qcow2 or raw), or a tar archive for containers.")
+    sha256 = forms.CharField(label="SHA-256", max_length=64, required=False, help_text=SHA256)
+    file = forms.FileField(
+        label="File",
+        help_text="A disk image of up to 64 GiB, or a tar archive for containers. Foreign ones become qcow2.",
+    )
 
 
 class PullForm(StyledForm):

@@ -179,6 +179,43 @@ class UseIn(Schema):
     first_boot: FirstBootIn | None = None  # VMs alone
 
 
+class ArrivalIn(Schema):
+    """A file to come: its size is that of the whole, its format may be one of other systems."""
+
+    name: str = Field(max_length=63)
+    format: str = Field(max_length=10)
+    size_bytes: int = Field(ge=1, le=2**50)
+    sha256: str = Field("", max_length=64)
+    reference: str = Field("", max_length=300)
+
+
+class ArrivalOut(Schema):
+    uuid: UUID
+    name: str
+    format: str
+    size_bytes: int
+    received_bytes: int  # the next piece begins here
+    sha256: str
+    began_at: datetime
+
+
+class ArrivalDone(Schema):
+    image: UUID | None
+    operation: UUID | None
+
+
+class FinishIn(Schema):
+    host: UUID | None = None  # that reads a foreign format; empty: one is chosen
+
+
+class FetchIn(Schema):
+    name: str = Field(max_length=63)
+    format: str = Field("qcow2", max_length=10)
+    url: str = Field(max_length=1000)
+    sha256: str = Field("", max_length=64)
+    host: UUID | None = None
+
+
 class CloneIn(Schema):
     name: str = Field(max_length=63)
     start: bool = False

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from datacenter.alerts.egress import Reach, why_not_reach
 from datacenter.alerts.message import Message
+from hosts.egress import Reach, why_not_reach
 from hosts.errors import Invalid
 
 SEND_LIMIT_S = 30.0

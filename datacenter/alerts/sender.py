@@ -17,7 +17,7 @@ import ssl
 import sys
 from typing import Any
 
-from datacenter.alerts.egress import why_not_reach
+from hosts.egress import why_not_reach
 
 MEMORY_MOST = 512 * 2**20
 READ_S, CONNECT_S = 8.0, 8.0

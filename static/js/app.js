@@ -4,6 +4,7 @@ import "./elements/live-value.js";
 import "./elements/live-link.js";
 import "./elements/live-notes.js";
 import "./elements/load-chart.js";
+import "./elements/piece-upload.js";
 import "./elements/range-bar.js";
 import "./elements/rule-form.js";
 import "./elements/theme-toggle.js";

@@ -292,6 +292,12 @@ class Volumes(Protocol):
     def image_inspect(self, path: str, image_format: str) -> int:
         """The virtual size in bytes of an image that is safe to use; raises Refused when it is not one."""
 
+    def image_accept(self, file: Path, image_format: str, made: Path, running: Running) -> Path:
+        """The file itself where it is a qcow2 image that is safe to keep, else `made`, which is written from it.
+
+        Raises Refused for what is cut off, damaged, too large, or leans on other files.
+        """
+
     def image_unpack(self, path: str, image_format: str, target: str, running: Running | None = None) -> None:
         """Makes what the cache keeps from an inspected image: qcow2, uncompressed, so that a disk is a plain copy."""
 

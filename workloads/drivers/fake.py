@@ -331,6 +331,10 @@ class FakeVolumes:
         with self.world.call(self.host, "volume.flatten"):
             target.write_text(self.host.files_for(source.path)[source.path].content)
 
+    def image_accept(self, file: Path, image_format: str, made: Path, running: Running) -> Path:
+        with self.world.call(self.host, "volume.image_accept"):
+            return file
+
     def pool_of(self, path: str) -> tuple[str, str] | None:
         pool = self.host.pool_of(path)
         return (pool.name, pool.pool_id) if pool else None

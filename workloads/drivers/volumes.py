@@ -20,6 +20,7 @@ from pathlib import Path
 from hosts.errors import DriverError, Refused
 from hosts.units import GIB, gib_to_bytes
 from workloads.drivers.base import DescribedDisk, Running
+from workloads.drivers.foreign_images import foreign_convert, foreign_judge, ova_disk
 from workloads.drivers.images import QEMU_IMG, image_inspect, qcow2_size_judged
 from workloads.drivers.specs import FORMATS, DiskSpec, ImageSource, path_check
 
@@ -67,6 +68,22 @@ class PoolVolumes:
 
     def image_unpack(self, path: str, image_format: str, target: str, running: Running | None = None) -> None:
         _convert(path, image_format, target, "qcow2", running)
+
+    def image_accept(self, file: Path, image_format: str, made: Path, running: Running) -> Path:
+        if image_format == "qcow2":
+            image_inspect(str(file), "qcow2")
+            return file
+        if image_format == "ova":
+            with ova_disk(file, running) as disk:
+                return self.image_accept(disk, "vmdk", made, running)
+        if image_format == "raw":
+            image_inspect(str(file), "raw")
+        else:
+            foreign_judge(file, image_format)
+        running.update("converting the image", at_once=True)
+        foreign_convert(file, image_format, made, running)
+        image_inspect(str(made), "qcow2")
+        return made
 
     def pool_of(self, path: str) -> tuple[str, str] | None:
         """Name and identity of the pool whose directory holds the file, if that is one of ours."""

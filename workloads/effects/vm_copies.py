@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ from hosts.plane.progress import Progress
 from workloads.drivers.base import DescribedDisk
 from workloads.drivers.specs import DiskSpec, VmSpec, uuid_check
 from workloads.effects.drivers import machines, volumes
+from workloads.effects.sending import file_send
 
 Data = dict[str, Any]
-CHUNK_BYTES = 1024 * 1024
 
 
 @effect("vm.disks_copy", lane="long", brings_work=True)
@@ -60,20 +58,7 @@ def vm_disk_send(context: PlaneContext, arguments: Data, progress: Progress) -> 
     try:
         progress.update(f"copying the disk {disk.target}", at_once=True)
         volumes(context).flatten(disk, copy, progress)
-        digest, size_bytes = hashlib.sha256(), copy.stat().st_size
-
-        def counted() -> Iterator[bytes]:
-            sent = 0
-            with copy.open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    progress.check()
-                    digest.update(chunk)
-                    sent += len(chunk)
-                    progress.update(f"sending the disk {disk.target}", 100.0 * sent / max(1, size_bytes))
-                    yield chunk
-
-        context.control.blob_send(arguments["blob"], counted(), progress)
-        return {"sha256": digest.hexdigest(), "size_bytes": size_bytes}
+        return file_send(context, copy, str(arguments["blob"]), f"the disk {disk.target}", progress)
     finally:
         with suppress(FileNotFoundError):
             copy.unlink()

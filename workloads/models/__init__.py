@@ -1,3 +1,4 @@
+from workloads.models.arrival import ImageArrival
 from workloads.models.console import Console, ConsoleLog
 from workloads.models.host_image import HostImage, Registry
 from workloads.models.image import Image
@@ -14,6 +15,7 @@ __all__ = [
     "Flavour",
     "HostImage",
     "Image",
+    "ImageArrival",
     "Registry",
     "Schedule",
     "ScheduleRun",

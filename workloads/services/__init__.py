@@ -5,6 +5,7 @@ sentence that says what to do. What touches a machine becomes an operation, whic
 """
 
 from workloads.services.apart import workload_keep_apart
+from workloads.services.arrivals import arrival_begin, arrival_finish, arrival_give_up, arrival_write, image_fetch
 from workloads.services.bulk import workloads_bulk
 from workloads.services.capacity import host_choose, refuse_without_room
 from workloads.services.cloning import vm_clone
@@ -44,6 +45,10 @@ from workloads.services.templates import flavour_add, flavour_remove, template_r
 from workloads.services.vms import seed_wipe, vm_create
 
 __all__ = [
+    "arrival_begin",
+    "arrival_finish",
+    "arrival_give_up",
+    "arrival_write",
     "console_end",
     "container_create",
     "container_image_pull",
@@ -54,6 +59,7 @@ __all__ = [
     "flavour_remove",
     "gone",
     "host_choose",
+    "image_fetch",
     "image_open",
     "image_register",
     "image_remove",

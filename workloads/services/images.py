@@ -61,7 +61,7 @@ def vm_save_image(
     """
     refuse_unless(user, "operate", vm)
     name = name_check(name)
-    _check(name, Image.Format.QCOW2, "")
+    image_check(name, Image.Format.QCOW2, "")
     known = [disk["target"] for disk in vm.disks]
     target = target or next(iter(known), "")
     if target not in known:
@@ -91,27 +91,45 @@ def image_remove(user: User, image: Image) -> None:
 def _keep(user: User, chunks: Callable[[], Iterable[bytes]], *, name: str, image_format: str, reference: str) -> Image:
     refuse_unless(user, "operate")
     name = name_check(name)
-    _check(name, image_format, reference)
+    image_check(name, image_format, reference)
     image = Image(uuid=uuids.uuid4(), name=name, format=image_format, reference=reference)
-    path = image.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    image.path.parent.mkdir(parents=True, exist_ok=True)
+    part = image.path.with_name(image.path.name + ".part")
     try:
         image.sha256, image.size_bytes = _write(chunks(), part)
-        image.virtual_size_bytes = _judge(part, image_format)
-        os.replace(part, path)
-        with transaction.atomic():
-            _check(name, image_format, reference)
-            image.save(force_insert=True)
-            audit_write(user, "image_add", "image", image.pk, name, sha256=image.sha256, format=image_format)
-    except BaseException:
+        return _add(user, image, part)
+    finally:
         part.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+
+
+def image_adopt(user: User, file: Path, sha256: str, *, name: str, format: str, reference: str = "") -> Image:
+    """An image of a file beside the images, which becomes its own; raises Invalid, and leaves the file as it is."""
+    refuse_unless(user, "operate")
+    image_check(name, format, reference)
+    image = Image(uuid=uuids.uuid4(), name=name, format=format, reference=reference)
+    image.sha256, image.size_bytes = sha256, file.stat().st_size
+    return _add(user, image, file)
+
+
+def _add(user: User, image: Image, file: Path) -> Image:
+    """Judges the file and makes it the image's; it is not touched when that fails."""
+    image.virtual_size_bytes = _judge(file, image.format)
+    os.link(file, image.path)
+    try:
+        os.chmod(image.path, 0o640)
+        with transaction.atomic():
+            image_check(image.name, image.format, image.reference)
+            image.save(force_insert=True)
+            audit_write(user, "image_add", "image", image.pk, image.name, sha256=image.sha256, format=image.format)
+    except BaseException:
+        image.path.unlink(missing_ok=True)
         raise
+    file.unlink()
     return image
 
 
-def _check(name: str, image_format: str, reference: str) -> None:
+def image_check(name: str, image_format: str, reference: str) -> None:
+    """Raises Invalid, with the field, for an image that could not be added under that name."""
     if image_format not in Image.Format.values:
         raise Invalid(f"Choose one of the formats {', '.join(Image.Format.values)}.", field="format")
     if Image.objects.filter(name=name).exists():

@@ -1,4 +1,4 @@
-"""Forms that make workloads, and the images that they are made from."""
+"""Forms that make workloads."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.shortcuts import redirect, render
 
-from hosts.access import may
-from hosts.buttons import Button
-from hosts.doors import action, done_or_said, form_page, must_have_typed, page
+from hosts.doors import form_page
 from hosts.errors import StowageError
 from hosts.forms import add_error
 from hosts.once import FIELD, key_of, token_new
 from workloads import services
-from workloads.forms import ContainerForm, FirstBootForm, ImageForm, KeepForm, VmForm, WhenForm, filled_in
+from workloads.forms import ContainerForm, FirstBootForm, KeepForm, VmForm, WhenForm, filled_in
 from workloads.models import Image, Template
 
 
@@ -97,50 +94,3 @@ def _posted(request: HttpRequest) -> Any:
     if _is_to_keep(request) and not values.get("name"):
         values["name"] = "template"
     return values
-
-
-@page("view")
-def image_list(request: HttpRequest) -> HttpResponse:
-    is_operator = may(request.user, "operate")
-    refused = None if is_operator else "Your role only allows looking. Ask an administrator for the role of operator."
-    ask = "What was made from it has a copy of its own and stays."
-    rows = [
-        (
-            image,
-            Button(
-                "remove", "Remove", reverse("image-remove", args=[image.pk]), refused, "btn-sm", "", ask, image.name
-            ),
-        )
-        for image in Image.objects.all()
-    ]
-    return render(request, "workloads/images.html", {"rows": rows, "may_operate": is_operator})
-
-
-@form_page("operate")
-def image_new(request: HttpRequest) -> HttpResponse:
-    form = ImageForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            services.image_upload(request.user, **form.cleaned_data)
-        except StowageError as error:
-            add_error(form, error)
-        else:
-            return redirect("images")
-    return render(
-        request,
-        "workloads/new_image.html",
-        {"form": form},
-        status=422 if form.errors else 200,
-    )
-
-
-@action("operate")
-def image_remove(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    image = get_object_or_404(Image, pk=uuid)
-
-    def act() -> None:
-        must_have_typed(request, image.name)
-        services.image_remove(request.user, image)
-
-    done_or_said(request, act, f"{image.name} is removed.")
-    return redirect("images")

@@ -26,6 +26,7 @@ from hosts.operations.runner import ACTIVE, Engine
 from hosts.plane.config import PlaneConfig
 from hosts.plane.context import PlaneContext, context_for_trial
 from hosts.plane.effects import abort, effects_load, execute
+from hosts.units import GIB
 from workloads.drivers.base import DescribedDisk
 from workloads.drivers.fake import FakeVolumes, fake_drivers
 from workloads.drivers.specs import DiskSpec, ImageSource
@@ -37,6 +38,7 @@ effects_load(
         "workloads.effects.vm",
         "workloads.effects.migrate",
         "workloads.effects.container",
+        "workloads.effects.image_arrival",
         "workloads.effects.pool_file",
     ]
 )
@@ -94,9 +96,16 @@ class HarnessVolumes(FakeVolumes):
         return super().ensure(disk, vm_uuid, image_path, running)
 
     def flatten(self, source: DescribedDisk, target: Path, running: Any = None) -> None:
-        size_bytes = self.host.files_for(source.path)[source.path].size_bytes
-        header = struct.pack(">4sIQIIQIIQQIIQQ", b"QFI\xfb", 2, 0, 0, 16, size_bytes, 0, 0, 0, 0, 0, 0, 0, 0)
-        target.write_bytes(header)
+        target.write_bytes(qcow2_header(self.host.files_for(source.path)[source.path].size_bytes))
+
+    def image_accept(self, file: Path, image_format: str, made: Path, running: Any) -> Path:
+        made.write_bytes(qcow2_header(GIB))
+        return made
+
+
+def qcow2_header(size_bytes: int) -> bytes:
+    """The first bytes of an empty image of that size."""
+    return struct.pack(">4sIQIIQIIQQIIQQ", b"QFI\xfb", 2, 0, 0, 16, size_bytes, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class FakeControl:

@@ -1,7 +1,8 @@
-"""Where notices may go: never to this machine itself, to its link or to a cloud's metadata service (attacks.md S8).
+"""Where connections to an address that a person gave may go: notices, and images that are fetched (attacks.md S8).
 
-Private networks are allowed unless the administrator says otherwise: a data center's chat and ntfy live inside.
-Knows no Django: the process that sends imports it.
+Never to this machine itself, to its link or to a cloud's metadata service. Private networks are allowed unless the
+administrator says otherwise: a data center's chat, ntfy and mirrors live inside. Knows no Django: planes and the
+process that sends import it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def why_not_reach(text: str, reach: Reach) -> str:
-    """Why nothing is sent to that IP address; empty when it may be.
+    """Why nothing is asked of that IP address; empty when it may be.
 
     "any" allows loopback too, for a mail relay on this machine; link-local and metadata addresses never.
     """
     address = _inner(ipaddress.ip_address(text.partition("%")[0]))
     if address.is_link_local or address in METADATA:
-        return f"{text} is a link-local address or a cloud's metadata service: notices never go there."
+        return f"{text} is a link-local address or a cloud's metadata service, which Stowage never asks."
     if address.is_multicast or address.is_unspecified or (address.is_reserved and not address.is_private):
         return f"{text} is no address of one machine."
     if address.is_loopback:

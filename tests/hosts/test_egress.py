@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datacenter.alerts.egress import REACHES, why_not_reach
+from hosts.egress import REACHES, why_not_reach
 
 NEVER = [
     "169.254.169.254",
