@@ -46,6 +46,11 @@ class ApiPerson:
         )
         return answer.status_code, answer.json() if answer.content else None
 
+    def put_bytes(self, path: str, data: bytes) -> int:
+        """Sends the bytes; the status of the answer."""
+        headers = {"X-CSRFToken": self._token, "Referer": self._stack.url, "Content-Type": "application/octet-stream"}
+        return self._session.put(f"{self._stack.url}/api{path}", data=data, headers=headers, timeout=60).status_code
+
     def fetched(self, path: str) -> bytes:
         """The bytes of a file."""
         answer = self._session.get(f"{self._stack.url}/api{path}", timeout=60)
