@@ -299,7 +299,7 @@ def test_a_file_that_is_no_image_is_a_sentence_in_the_form(operator: Client, set
 
     assert response.status_code == 422
     assert not Image.objects.exists()
-    assert not any(settings.IMAGE_DIR.glob("*")) if settings.IMAGE_DIR.exists() else True
+    assert not any(path.is_file() for path in settings.IMAGE_DIR.rglob("*"))
 
 
 @pytest.mark.parametrize("text", ["0", "-4", "fast", "100001", "9" * 400])

@@ -91,7 +91,9 @@ class PieceUpload extends HTMLElement {
   #say(text, part) {
     const line = this.querySelector("[data-said]");
     line.hidden = false;
-    line.querySelector("p").textContent = text;
+    const said = line.querySelector("p");
+    said.textContent = text;
+    said.className = part === null ? "field-error" : "quiet";
     const bar = line.querySelector("progress");
     bar.hidden = part === null;
     if (part !== null) bar.value = part;
