@@ -17,6 +17,7 @@ EFFECT_MODULES = [
     "workloads.effects.vm",
     "workloads.effects.container",
     "workloads.effects.image_arrival",
+    "workloads.effects.measuring",
     "workloads.effects.pool_file",
 ]
 

@@ -43,6 +43,7 @@ from workloads.container_image_api import router as container_images
 from workloads.image_upload_api import router as image_uploads
 from workloads.schedule_api import router as schedules
 from workloads.storage_api import router as storage
+from workloads.measuring_api import router as measurements
 from workloads.template_api import flavours, templates
 
 sites = Router(tags=["sites"])
@@ -158,6 +159,7 @@ api.add_router("/workloads", workloads)
 api.add_router("/images", images)
 api.add_router("/container-images", container_images)
 api.add_router("/image-uploads", image_uploads)
+api.add_router("/measurements", measurements)
 api.add_router("/templates", templates)
 api.add_router("/flavours", flavours)
 api.add_router("/storage", storage)

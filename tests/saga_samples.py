@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from hosts import services as host_services
 from hosts.drivers.fake import FakeContainer, FakeDataCenter, FakeDisk, FakeDomain, FakeFile, FakeSnapshot, FakeVolume
-from hosts.models import Bmc, BmcProposal, Host, Operation, Pool, PoolFile, Wake
+from hosts.models import Bmc, BmcProposal, Host, Lease, Operation, Pool, PoolFile, Wake
 from hosts.operations.start import operation_start
 from hosts.units import GIB
 from tests.factories import (
@@ -31,7 +31,17 @@ from tests.hosts.operations.harness import Harness
 from workloads import services
 from workloads.drivers.base import RegistryLogin
 from workloads.first_boot import FirstBoot
-from workloads.models import Container, HostImage, Image, ImageArrival, Snapshot, VirtualMachine, VmSeed, Workload
+from workloads.models import (
+    Container,
+    HostImage,
+    Image,
+    ImageArrival,
+    Measurement,
+    Snapshot,
+    VirtualMachine,
+    VmSeed,
+    Workload,
+)
 from workloads.sagas.restart_elsewhere import vm_spec
 
 IMAGES = "/var/lib/libvirt/images/"
@@ -219,6 +229,34 @@ def _copied(verb: str, **values: object) -> Callable[[], Sample]:
             )
 
         return Sample(place.harness, operation, is_image if verb == "image" else is_clone)
+
+    return sample
+
+
+def _measure(kind: str) -> Callable[[], Sample]:
+    """One of the pair; the container's waits until the VM's is over, which it is."""
+
+    def sample() -> Sample:
+        place = place_make()
+        place.world.hosts["alpha"].images["busybox:1"] = "sha256:busybox"
+        vm, container = services.choice_measure(
+            place.user, place.alpha, image=image_make("tiny"), container_image="busybox:1"
+        )
+        other, operation = (container, vm) if kind == "vm" else (vm, container)
+        Workload.objects.filter(pk=other.subject_id).delete()
+        Lease.objects.filter(operation=other).delete()
+        Operation.objects.filter(pk=other.pk).update(state="done")
+
+        def is_done() -> bool:
+            row = Measurement.objects.get()
+            return (
+                (row.kind, row.promised_mib) == (kind, 256)
+                and row.used_mib > 0
+                and place.world.places(operation.subject_id) == {}
+                and not Workload.objects.filter(pk=operation.subject_id).exists()
+            )
+
+        return Sample(place.harness, operation, is_done)
 
     return sample
 
@@ -664,6 +702,8 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     ],
     "save_image": [_copied("image")],
     "import_image": [_import_image],
+    "measure_vm": [_measure("vm")],
+    "measure_container": [_measure("container")],
     "wipe_seed": [_wipe_seed],
     "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],
     "take_snapshot": [_snapshot("take"), _snapshot("take", "stopped")],

@@ -140,6 +140,12 @@ def an_upload(content: bytes = b"") -> ImageArrival:
     return arrival
 
 
+def measure() -> tuple[str, Any]:
+    host = host_make()
+    pool_mount_make(host, Pool.objects.create(pool_id="p9", name="local"), LOCAL_POOL)
+    return "/api/measurements", {"host": str(host.pk), "image": str(image_make().pk), "container_image": "redis:7"}
+
+
 def a_template() -> Template:
     wish = {"image": "redis:7", "cpu_cores": 1, "memory_mib": 64}
     return Template.objects.create(name="box", version=1, kind="container", wish=wish)
@@ -349,6 +355,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),
     f"DELETE /api/workloads/{UUID}": on_vm("", state="stopped"),
+    "POST /api/measurements": measure,
     "POST /api/templates": new_template,
     f"POST /api/templates/{UUID}/use": use_template,
     f"DELETE /api/templates/{UUID}": lambda: (f"/api/templates/{a_template().pk}", None),

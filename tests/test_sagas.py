@@ -20,7 +20,14 @@ from workloads.models import Workload
 
 State = Operation.State
 ALWAYS = 10**6
-MAKE_ROWS = ("create_vm", "create_container", "clone_vm")  # their subject's row came with the operation
+# their subject's row came with the operation
+MAKE_ROWS = (
+    "create_vm",
+    "create_container",
+    "clone_vm",
+    "measure_vm",
+    "measure_container",
+)
 pytestmark = pytest.mark.django_db
 
 

@@ -13,6 +13,7 @@ from workloads.models import (
     HostImage,
     Image,
     ImageArrival,
+    Measurement,
     Registry,
     Schedule,
     ScheduleRun,
@@ -59,6 +60,12 @@ class ScheduleAdmin(ReadOnlyAdmin):
 @admin.register(ImageArrival)
 class ImageArrivalAdmin(ReadOnlyAdmin):
     list_display = ("name", "format", "size_bytes", "owner_name", "began_at", "touched_at")
+
+
+@admin.register(Measurement)
+class MeasurementAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "host", "image_name", "start_s", "used_mib", "disk_mib", "taken_at")
+    list_select_related = ("host",)
 
 
 @admin.register(Template)

@@ -96,6 +96,18 @@ class FirstBootForm(StyledForm):
         return FirstBoot(**values)
 
 
+class MeasureForm(StyledForm):
+    """What is made on which host to be measured."""
+
+    host = forms.ModelChoiceField(Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED))
+    image = forms.ModelChoiceField(Image.objects.filter(format__in=[Image.Format.QCOW2, Image.Format.RAW]))
+    container_image = forms.CharField(label="Image of the container", max_length=255)
+    sign = forms.CharField(
+        max_length=200, initial="login:", help_text="What the VM writes on its serial line when it serves."
+    )
+    memory_mib = forms.IntegerField(label="Memory in MiB of each", min_value=1, max_value=2**31 - 1, initial=256)
+
+
 class ChoiceForm(StyledForm):
     """What a workload needs, to choose between a VM and a container."""
 

@@ -12,8 +12,9 @@ from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from hosts.models import Host, Operation
-from workloads.models import Console, ConsoleLog, Container, Sighting, VirtualMachine, Workload
+from workloads.models import Console, ConsoleLog, Container, Measurement, Sighting, VirtualMachine, Workload
 
+MEASUREMENTS_MOST = 500
 SORTS = {
     "name": "name",
     "kind": "kind",
@@ -132,6 +133,30 @@ class CreationFigures:
     newest_at: datetime | None
     memory_mib: int | None  # median of those that are there
     fit: int | None  # so many of that size fill the memory of the largest host
+
+
+@dataclass(frozen=True)
+class MeasuredHere:
+    """The newest measurement of each kind on one host."""
+
+    host: Host
+    vm: Measurement | None
+    container: Measurement | None
+
+    @property
+    def pairs(self) -> list[tuple[str, Measurement | None]]:
+        return [("VM", self.vm), ("container", self.container)]
+
+
+def measured_here() -> list[MeasuredHere]:
+    """Hosts with measurements, by name. One query."""
+    newest: dict[UUID, dict[str, Measurement]] = {}
+    hosts = {}
+    for row in Measurement.objects.select_related("host")[:MEASUREMENTS_MOST]:
+        newest.setdefault(row.host_id, {}).setdefault(row.kind, row)
+        hosts[row.host_id] = row.host
+    found = [MeasuredHere(hosts[pk], of.get("vm"), of.get("container")) for pk, of in newest.items()]
+    return sorted(found, key=lambda each: each.host.name)
 
 
 def creation_figures() -> list[CreationFigures]:

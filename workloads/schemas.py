@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ninja import Field, Schema
 
-from workloads.models import Console, HostImage, Template, Workload
+from workloads.models import Console, HostImage, Measurement, Template, Workload
 from workloads.services.bulk import Member
 
 
@@ -214,6 +214,32 @@ class FetchIn(Schema):
     url: str = Field(max_length=1000)
     sha256: str = Field("", max_length=64)
     host: UUID | None = None
+
+
+class MeasureIn(Schema):
+    host: UUID
+    image: UUID
+    container_image: str = Field(max_length=255)
+    sign: str = Field("login:", max_length=200)  # what the VM writes on its serial line when it serves
+    memory_mib: int = Field(256, ge=1, le=2**31 - 1)
+
+
+class MeasurementOut(Schema):
+    """`used_mib` and `disk_mib` of the host; a container's disk with the image that others share."""
+
+    kind: str
+    host: str
+    image_name: str
+    sign: str
+    start_s: float
+    promised_mib: int
+    used_mib: float
+    disk_mib: float
+    taken_at: datetime
+
+    @staticmethod
+    def resolve_host(row: Measurement) -> str:
+        return row.host.name
 
 
 class CloneIn(Schema):

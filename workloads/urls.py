@@ -53,6 +53,7 @@ register_converter(OperatedConsole, "operated_console")
 urlpatterns = [
     path("workloads/", workloads.workload_list, name="workloads"),
     path("workloads/choose/", choosing.choose, name="workload-choose"),
+    path("workloads/measure/", choosing.measure, name="workload-measure"),
     path("workloads/bulk/", bulk.workloads_bulk, name="workloads-bulk"),
     path("workloads/new/vm/", creation.vm_new, name="vm-new"),
     path("workloads/new/container/", creation.container_new, name="container-new"),

@@ -134,6 +134,9 @@ class MigrationResult:
     downtime_ms: int | None
 
 
+STEADY = "It runs; it has no health check."  # what `wait_healthy` says of a container that nobody can ask
+
+
 @dataclass(frozen=True)
 class RegistryLogin:
     """Who a host is to the registry of that address."""
@@ -210,6 +213,12 @@ class VirtualMachines(Protocol):
 
     def next_size(self, uuid: str) -> tuple[int, int]:
         """The virtual CPUs and MiB of memory of its definition, which count from its next start on."""
+
+    def has_said(self, uuid: str, text: str) -> bool:
+        """Whether the VM's serial line said that text since it was made; looks at the last 256 KiB."""
+
+    def memory_used_mib(self, uuid: str) -> float:
+        """The host's memory that the running VM takes, its hypervisor included."""
 
     def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
         """Ensures that the guest sees a disk of that size; False, and nothing done, when the VM is off."""
@@ -350,6 +359,9 @@ class Containers(Protocol):
 
     def wait_healthy(self, uuid: str, timeout_s: float) -> str:
         """Waits until it runs and its health check, if any, passes; a sentence on how that was seen."""
+
+    def footprint_mib(self, uuid: str) -> tuple[float, float]:
+        """MiB of the host's memory that it takes now, and of its disk with the image."""
 
     def describe(self, uuid: str) -> ContainerSpec:
         """A spec that makes the same container elsewhere; Refused with a sentence when none can."""

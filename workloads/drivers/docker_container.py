@@ -27,7 +27,7 @@ from hosts.drivers.docker_host import (
 from hosts.errors import DriverError, NotFound, Refused, Rejected, TimedOut
 from hosts.units import MIB
 from workloads.drivers import docker_images, docker_life
-from workloads.drivers.base import Location, RegistryLogin, Running
+from workloads.drivers.base import STEADY, Location, RegistryLogin, Running
 from workloads.drivers.docker_pull import STALL_TIMEOUT_S
 from workloads.drivers.docker_spec import spec_of
 from workloads.drivers.specs import ContainerSpec, HealthSpec
@@ -220,10 +220,20 @@ class DockerContainers:
                     if steady_since is None or steady_since[0] != state["StartedAt"]:
                         steady_since = (state["StartedAt"], self._clock())
                     elif self._clock() - steady_since[1] >= STEADY_S:
-                        return "It runs; it has no health check."
+                        return STEADY
                 if self._clock() > ends_at:
                     raise TimedOut(f"The container {name} was not healthy within {timeout_s:.0f} s.")
                 self._sleep(POLL_S)
+
+    def footprint_mib(self, uuid: str) -> tuple[float, float]:
+        with self._host.calls("measure the container") as client:
+            engine_id = _require(client, uuid)["Id"]
+            memory = client.stats(engine_id, stream=False, one_shot=True).get("memory_stats") or {}
+            details = memory.get("stats") or {}
+            cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+            (row,) = client.containers(all=True, size=True, filters={"id": engine_id})
+        used_mib = max(0, memory.get("usage", 0) - cache) / MIB
+        return used_mib, (row.get("SizeRootFs") or 0) / MIB
 
     def describe(self, uuid: str) -> ContainerSpec:
         with self._host.calls("describe the container") as client:

@@ -191,6 +191,13 @@ class FakeMachines(FakeHypervisor):
             domain = self.host.domain(uuid)
             return domain.vcpus, domain.memory_mib
 
+    def has_said(self, uuid: str, text: str) -> bool:
+        return True
+
+    def memory_used_mib(self, uuid: str) -> float:
+        with self.world.call(self.host, "vm.memory_used_mib"):
+            return self.host.domain(uuid).memory_mib / 2
+
     def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
         with self.world.call(self.host, "vm.disk_grow"):
             domain = self.host.domain(uuid)
@@ -528,6 +535,10 @@ class FakeContainers(FakeEngine):
     def restore_policy(self, uuid: str, restart_policy: str) -> None:
         with self.world.call(self.host, "container.restore_policy"):
             self.host.container(uuid).restart_policy = restart_policy
+
+    def footprint_mib(self, uuid: str) -> tuple[float, float]:
+        with self.world.call(self.host, "container.footprint_mib"):
+            return self.host.container(uuid).memory_mib / 4, 12.0
 
     def wait_healthy(self, uuid: str, timeout_s: float) -> str:
         with self.world.call(self.host, "container.wait_healthy"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import libvirt
 
@@ -24,9 +25,10 @@ from workloads.drivers.base import (
     MigrationResult,
     VmDescription,
 )
-from workloads.drivers.specs import VmSpec
+from workloads.drivers.specs import VmSpec, serial_log_path
 
 STOP_POLL_S = 0.2
+SAID_BYTES = 256 * 1024
 _ALREADY = (libvirt.VIR_ERR_OPERATION_INVALID,)
 _UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -230,6 +232,18 @@ class LibvirtMachines:
         with self._host.calls("read the VM's definition") as connection:
             facts = parse(_require(connection, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
             return facts.vcpus, facts.memory_mib
+
+    def has_said(self, uuid: str, text: str) -> bool:
+        if not self._host.is_local:
+            raise Refused("What a VM says on its serial line is read only by the hostd of its own host.")
+        with suppress(FileNotFoundError), open(serial_log_path(uuid), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - SAID_BYTES))
+            return text.encode() in file.read(SAID_BYTES)
+        return False
+
+    def memory_used_mib(self, uuid: str) -> float:
+        with self._host.calls("measure the VM") as connection:
+            return float(_require(connection, uuid).memoryStats().get("rss", 0)) / 1024
 
     def disk_grow(self, uuid: str, path: str, size_bytes: int) -> bool:
         with self._host.calls("grow the VM's disk") as connection:

@@ -2,6 +2,7 @@ from workloads.models.arrival import ImageArrival
 from workloads.models.console import Console, ConsoleLog
 from workloads.models.host_image import HostImage, Registry
 from workloads.models.image import Image
+from workloads.models.measurement import Measurement
 from workloads.models.schedule import Schedule, ScheduleRun
 from workloads.models.seed import VmSeed
 from workloads.models.snapshot import Snapshot
@@ -16,6 +17,7 @@ __all__ = [
     "HostImage",
     "Image",
     "ImageArrival",
+    "Measurement",
     "Registry",
     "Schedule",
     "ScheduleRun",

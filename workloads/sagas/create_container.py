@@ -64,22 +64,25 @@ def _record(context: Context) -> None:
     )
 
 
+# with its image, which stays; the engine shares its layers
+CREATE = Step(
+    "create",
+    effect=_create,
+    undo_effect=lambda context: short_call(
+        context,
+        "container.remove",
+        operation=str(context.operation.pk),
+        volumes=volume_names(context.parameters["spec"]),
+    ),
+)
+
 CREATE_CONTAINER = register(
     Saga(
         "create_container",
         "create container",
         (
             WAKE,
-            Step(
-                "create",  # with its image, which stays; the engine shares its layers
-                effect=_create,
-                undo_effect=lambda context: short_call(
-                    context,
-                    "container.remove",
-                    operation=str(context.operation.pk),
-                    volumes=volume_names(context.parameters["spec"]),
-                ),
-            ),
+            CREATE,
             Step(
                 "start",
                 effect=lambda context: short_call(context, "container.start", timeout_s=60),

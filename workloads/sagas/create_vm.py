@@ -50,6 +50,12 @@ def _record(context: Context) -> None:
     )
 
 
+# The first VM of an image on a host also waits for the image; it stays in the host's cache.
+VOLUMES = Step(
+    "volumes",
+    effect=lambda context: long_call(context, "vm.volumes_ensure", timeout_s=2700, spec=spec_of(context)),
+    undo_effect=lambda context: long_call(context, "vm.volumes_remove", spec=spec_of(context)),
+)
 SEED = Step("seed", effect=_seed_write, when=_has_seed)
 DEFINE = Step(
     "define",
@@ -68,12 +74,7 @@ CREATE_VM = register(
         "create VM",
         (
             WAKE,
-            # The first VM of an image on a host also waits for the image; it stays in the host's cache.
-            Step(
-                "volumes",
-                effect=lambda context: long_call(context, "vm.volumes_ensure", timeout_s=2700, spec=spec_of(context)),
-                undo_effect=lambda context: long_call(context, "vm.volumes_remove", spec=spec_of(context)),
-            ),
+            VOLUMES,
             SEED,
             DEFINE,
             START,

@@ -20,6 +20,7 @@ from workloads.services.life import (
     workload_move,
     workload_pin,
 )
+from workloads.services.measuring import choice_measure
 from workloads.services.power import (
     workload_pause,
     workload_reset,
@@ -49,6 +50,7 @@ __all__ = [
     "arrival_finish",
     "arrival_give_up",
     "arrival_write",
+    "choice_measure",
     "console_end",
     "container_create",
     "container_image_pull",

@@ -47,6 +47,7 @@ def container_create(
     host: Host | None = None,
     anti_affinity_group: str = "",
     may_wake: bool = False,
+    measured_by: dict[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Operation:
     """Begins to make a container and start it. Without a host, one with room is taken.
@@ -54,8 +55,8 @@ def container_create(
     `ports`: {"host": 8080 or None, "container": 80, "protocol": "tcp"}. `volumes`: {"source": "data" or with kind
     "bind" "/srv/shared", "target": "/data", "is_read_only": False}; a named one is made if need be, a folder has to
     be in its host's list. `run_as`: a user of the image, or uid[:gid].
-    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. `may_wake` is as
-    in `vm_create`, and so is what it raises.
+    `health_command`: run by a shell in it every 10 s; it counts as made only once that succeeds. `may_wake` and
+    `measured_by` are as in `vm_create`, and so is what it raises.
     """
     refuse_unless(user, "operate")
     name = name_check(name)
@@ -93,11 +94,14 @@ def container_create(
     spec = _spec(container) | {"user": run_as, "is_read_only": is_read_only}
     if health_command:
         spec["health"] = {"test": ["CMD-SHELL", health_command]}
+    parameters: dict[str, Any] = {"workload": str(container.uuid), "host": str(host.pk), "spec": spec}
+    if measured_by is not None:
+        parameters |= measured_by | {"image_name": image}
     return operation_start(
-        "create_container",
+        "create_container" if measured_by is None else "measure_container",
         user=user,
         subject=("container", str(container.uuid), name),
-        parameters={"workload": str(container.uuid), "host": str(host.pk), "spec": spec},
+        parameters=parameters,
         host=host,
         idempotency_key=idempotency_key,
         before_start=partial(_reserve, user, container, need),

@@ -41,13 +41,15 @@ def vm_create(
     anti_affinity_group: str = "",
     may_wake: bool = False,
     first_boot: FirstBoot | None = None,
+    measured_by: dict[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Operation:
     """Begins to make a VM and start it. Without a host, one with room is taken.
 
     With `may_wake` the host may be one that is off: it is woken, and the operation waits for it.
     `first_boot` is what cloud-init in its image shall do; it is kept under encryption until it is on the VM's seed
-    disk, and comes out of Stowage by no other way.
+    disk, and comes out of Stowage by no other way. With `measured_by` it is made to be measured and removed again,
+    see `workloads.services.measuring`.
 
     Raises Invalid for input that no host could serve, Refused when there is no room now. Nothing is left behind by
     a refusal, nor by an operation that fails.
@@ -74,8 +76,10 @@ def vm_create(
         vm.has_seed = True
         parameters["seed_path"] = vm.disks[-1]["path"]
     parameters["spec"] = vm_spec(vm, image)
+    if measured_by is not None:
+        parameters |= measured_by | {"image_name": image.name if image else ""}
     return operation_start(
-        "create_vm",
+        "create_vm" if measured_by is None else "measure_vm",
         user=user,
         subject=("vm", str(vm.uuid), vm.name),
         parameters=parameters,

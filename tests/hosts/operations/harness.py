@@ -39,6 +39,7 @@ effects_load(
         "workloads.effects.migrate",
         "workloads.effects.container",
         "workloads.effects.image_arrival",
+        "workloads.effects.measuring",
         "workloads.effects.pool_file",
     ]
 )
