@@ -41,9 +41,9 @@ from workloads.console_api import router as consoles
 from workloads.container_image_api import registries
 from workloads.container_image_api import router as container_images
 from workloads.image_upload_api import router as image_uploads
+from workloads.measuring_api import router as measurements
 from workloads.schedule_api import router as schedules
 from workloads.storage_api import router as storage
-from workloads.measuring_api import router as measurements
 from workloads.template_api import flavours, templates
 
 sites = Router(tags=["sites"])

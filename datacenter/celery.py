@@ -42,6 +42,7 @@ app.conf.update(
     beat_schedule={
         "sweep operations": {"task": "hosts.sweep", "schedule": 15.0, "options": {"expires": 15}},
         "sweep consoles": {"task": "workloads.consoles_sweep", "schedule": 60.0, "options": {"expires": 60}},
+        "sweep expiries": {"task": "workloads.expiries_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "sweep schedules": {"task": "workloads.schedules_sweep", "schedule": 60.0, "options": {"expires": 60}},
         "evaluate alerts": {"task": "datacenter.alerts.evaluate", "schedule": 10.0, "options": {"expires": 10}},
         "send notices": {"task": "datacenter.alerts.send_due", "schedule": 5.0, "options": {"expires": 5}},

@@ -33,6 +33,7 @@ VERBS = {
     "image_upload": "began an upload",
     "image_give_up": "gave up an upload",
     "image_remove": "removed an image",
+    "workload_expire": "set when its time is over",
     "workload_pin": "pinned to its host",
     "workload_unpin": "let it move again",
     "workload_keep_apart": "changed its group",

@@ -354,6 +354,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),
+    f"POST /api/workloads/{UUID}/expiry": on_vm("/expiry", {"at": "2030-12-01T06:30:00+01:00", "then": "delete"}),
     f"DELETE /api/workloads/{UUID}": on_vm("", state="stopped"),
     "POST /api/measurements": measure,
     "POST /api/templates": new_template,

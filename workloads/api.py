@@ -11,7 +11,7 @@ from ninja import File, Form, Query, Router, Status
 from ninja.files import UploadedFile
 
 from hosts.api import OPERATE, PAGE_MOST, VIEW, host_found
-from hosts.errors import NotFound
+from hosts.errors import Invalid, NotFound
 from hosts.models import Host, Operation
 from hosts.schemas import OperationOut
 from workloads import queries, services
@@ -24,6 +24,7 @@ from workloads.schemas import (
     CloneIn,
     ContainerIn,
     DiskSizeIn,
+    ExpiryIn,
     FetchIn,
     ImageChoiceIn,
     ImageOut,
@@ -249,6 +250,14 @@ def workload_pin(request: HttpRequest, uuid: UUID, payload: PinIn) -> Workload:
 @router.post("/{uuid:uuid}/keep-apart", response=WorkloadOut, auth=OPERATE)
 def workload_keep_apart(request: HttpRequest, uuid: UUID, payload: ApartIn) -> Workload:
     services.workload_keep_apart(request.user, workload_found(uuid), group=payload.group)
+    return workload_found(uuid)
+
+
+@router.post("/{uuid:uuid}/expiry", response=WorkloadOut, auth=OPERATE)
+def workload_expire(request: HttpRequest, uuid: UUID, payload: ExpiryIn) -> Workload:
+    if payload.at is not None and payload.at.tzinfo is None:
+        raise Invalid("Write the time with its zone, for example 2026-12-01T06:30:00+01:00.", field="at")
+    services.workload_expire(request.user, workload_found(uuid), at=payload.at, then=payload.then)
     return workload_found(uuid)
 
 

@@ -29,6 +29,9 @@ class WorkloadOut(Schema):
     pin_reason: str
     anti_affinity_group: str
     observed_at: datetime | None
+    expires_at: datetime | None
+    expiry: str  # what becomes of it then
+    expiry_note: str
 
     @staticmethod
     def resolve_host(workload: Workload) -> str | None:
@@ -240,6 +243,13 @@ class MeasurementOut(Schema):
     @staticmethod
     def resolve_host(row: Measurement) -> str:
         return row.host.name
+
+
+class ExpiryIn(Schema):
+    """Without `at` it has no end."""
+
+    at: datetime | None = None
+    then: str = Field("stop", max_length=6)  # stop, or delete
 
 
 class CloneIn(Schema):

@@ -5,7 +5,7 @@ The API's 409, the disabled button's tooltip and the planner's reason are this s
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hosts.states import is_silent, why_no_gateway
@@ -92,7 +92,7 @@ def why_not(workload: Any, verb: str, *, busy: str | None = None, now: datetime 
         return _console_reason(workload, verb, now)
     if busy or verb == "keep_apart":
         return busy
-    return _host_reason(workload, verb, now) or _state_reason(workload, verb)
+    return _host_reason(workload, verb, now) or _state_reason(workload, verb, now)
 
 
 def why_no_image(host: Any, verb: str, image: Any = None, now: datetime | None = None) -> str | None:
@@ -152,10 +152,12 @@ def _host_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
     return f"{host.name}: {sentence}" if sentence else None
 
 
-def _state_reason(workload: Any, verb: str) -> str | None:
+def _state_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
     state, name = workload.state, workload.name
     if verb == "start" and state in ("running", "starting", "paused", "migrating"):
         return f"{name} is {state}."
+    if verb == "start" and workload.expires_at is not None and workload.expires_at <= (now or datetime.now(UTC)):
+        return f"The time of {name} is over since {workload.expires_at:%Y-%m-%d %H:%M} UTC. Give it more first."
     if verb in ("stop", "force_stop") and state in ("stopped", "crashed", "creating"):
         return f"{name} is {state}; there is nothing to stop."
     if verb in VM_ONLY and workload.kind != "vm":

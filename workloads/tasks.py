@@ -8,12 +8,19 @@ from celery import shared_task
 
 from workloads import services
 from workloads.services.consoles import consoles_sweep
+from workloads.services.expiry import expiries_sweep
 
 
 @shared_task(name="workloads.consoles_sweep")
 def sweep() -> None:
     """Ends consoles whose web process is gone, and removes old tickets."""
     consoles_sweep()
+
+
+@shared_task(name="workloads.expiries_sweep")
+def sweep_expiries() -> None:
+    """Stops and deletes the workloads whose time is over."""
+    expiries_sweep()
 
 
 @shared_task(name="workloads.schedule_ring")

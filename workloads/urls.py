@@ -70,6 +70,7 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/snapshots/<int:number>/revert/", snapshots.snapshot_revert, name="snapshot-revert"),
     path("workloads/<uuid:uuid>/snapshots/<int:number>/delete/", snapshots.snapshot_delete, name="snapshot-delete"),
     path("workloads/<uuid:uuid>/pin/", workloads.workload_pin, name="workload-pin"),
+    path("workloads/<uuid:uuid>/expiry/", workloads.workload_expire, name="workload-expiry"),
     path("workloads/<uuid:uuid>/keep-apart/", workloads.workload_keep_apart, name="workload-keep-apart"),
     path("workloads/<uuid:uuid>/console/<watched_console:kind>/", consoles.workload_console, name="workload-console"),
     path("workloads/<uuid:uuid>/console/<operated_console:kind>/", consoles.workload_program, name="workload-program"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -199,12 +199,34 @@ def _plan_reading(plan: Plan, open_ids: list[str]) -> Reading | None:
     return None
 
 
+def workloads_expiring(rule: AlertRule, open_ids: list[str], now: datetime) -> list[Reading]:
+    """Workloads whose time is over within so many days, until it is over and they are off, or it was moved."""
+    days = rule.threshold or EVENT_UNITS[Event.WORKLOAD_EXPIRES][1]
+    rows = workloads_in_scope(rule).filter(Q(expires_at__lte=now + timedelta(days=days)) | Q(pk__in=open_ids))
+    return [_expiry_reading(row, now, days) for row in rows]
+
+
+def _expiry_reading(row: Workload, now: datetime, days: float) -> Reading:
+    thing, at = workload_thing(row), row.expires_at
+    if at is None or at > now + timedelta(days=days):
+        return Reading(thing, Verdict.WELL, f"{row.name} has more time.")
+    if at > now:
+        said = f"The time of {row.name} is over at {at:%Y-%m-%d %H:%M} UTC; then {row.get_expiry_display()}."
+        return Reading(thing, Verdict.WRONG, said)
+    if row.expiry_note:
+        return Reading(thing, Verdict.WRONG, f"The time of {row.name} is over, but: {row.expiry_note}")
+    if row.state in (Workload.State.STOPPED, Workload.State.CRASHED, Workload.State.GONE):
+        return Reading(thing, Verdict.WELL, f"The time of {row.name} is over, and it is off.")
+    return Reading(thing, Verdict.WRONG, f"The time of {row.name} is over; it is being stopped.")
+
+
 LOOKS: dict[str, Callable[[AlertRule, list[str], datetime], list[Reading]]] = {
     Event.HOST_LOST: hosts_lost,
     Event.WORKLOAD_CRASHED: workloads_crashed,
     Event.OPERATION_STUCK: operations_stuck,
     Event.POOL_NEARLY_FULL: pools_nearly_full,
     Event.PLAN_WAITS: plans_waiting,
+    Event.WORKLOAD_EXPIRES: workloads_expiring,
 }
 
 

@@ -8,86 +8,237 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('hosts', '0001_initial'),
-        ('workloads', '0001_initial'),
+        ("hosts", "0001_initial"),
+        ("workloads", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Plan',
+            name="Plan",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('planning', 'being planned'), ('proposed', 'proposed'), ('running', 'running'), ('done', 'done'), ('stopped', 'stopped'), ('rejected', 'rejected'), ('failed', 'planning failed')], db_index=True, default='planning', max_length=9)),
-                ('reason', models.TextField(blank=True)),
-                ('document', models.JSONField(default=dict)),
-                ('savings', models.JSONField(default=dict)),
-                ('world_fingerprint', models.CharField(blank=True, max_length=64)),
-                ('hosts_on_before', models.PositiveIntegerField(default=0)),
-                ('hosts_on_after', models.PositiveIntegerField(default=0)),
-                ('requested_by_name', models.CharField(max_length=150)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('approved_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('approved_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='plans', to='hosts.site')),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planning", "being planned"),
+                            ("proposed", "proposed"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("stopped", "stopped"),
+                            ("rejected", "rejected"),
+                            ("failed", "planning failed"),
+                        ],
+                        db_index=True,
+                        default="planning",
+                        max_length=9,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("document", models.JSONField(default=dict)),
+                ("savings", models.JSONField(default=dict)),
+                ("world_fingerprint", models.CharField(blank=True, max_length=64)),
+                ("hosts_on_before", models.PositiveIntegerField(default=0)),
+                ("hosts_on_after", models.PositiveIntegerField(default=0)),
+                ("requested_by_name", models.CharField(max_length=150)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("approved_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "approved_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="plans", to="hosts.site"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Policy',
+            name="Policy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cpu_headroom_percent', models.FloatField(default=20, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(90)])),
-                ('memory_headroom_percent', models.FloatField(default=15, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(90)])),
-                ('disk_headroom_percent', models.FloatField(default=10, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(90)])),
-                ('cpu_overcommit', models.FloatField(default=4, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(64)])),
-                ('moves_in_per_host', models.PositiveSmallIntegerField(default=2, validators=[django.core.validators.MinValueValidator(1)])),
-                ('moves_out_per_host', models.PositiveSmallIntegerField(default=2, validators=[django.core.validators.MinValueValidator(1)])),
-                ('history_hours', models.PositiveIntegerField(default=168, validators=[django.core.validators.MinValueValidator(1)])),
-                ('site', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='policy', to='hosts.site')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "cpu_headroom_percent",
+                    models.FloatField(
+                        default=20,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(90),
+                        ],
+                    ),
+                ),
+                (
+                    "memory_headroom_percent",
+                    models.FloatField(
+                        default=15,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(90),
+                        ],
+                    ),
+                ),
+                (
+                    "disk_headroom_percent",
+                    models.FloatField(
+                        default=10,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(90),
+                        ],
+                    ),
+                ),
+                (
+                    "cpu_overcommit",
+                    models.FloatField(
+                        default=4,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(64),
+                        ],
+                    ),
+                ),
+                (
+                    "moves_in_per_host",
+                    models.PositiveSmallIntegerField(
+                        default=2, validators=[django.core.validators.MinValueValidator(1)]
+                    ),
+                ),
+                (
+                    "moves_out_per_host",
+                    models.PositiveSmallIntegerField(
+                        default=2, validators=[django.core.validators.MinValueValidator(1)]
+                    ),
+                ),
+                (
+                    "history_hours",
+                    models.PositiveIntegerField(default=168, validators=[django.core.validators.MinValueValidator(1)]),
+                ),
+                (
+                    "site",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="policy", to="hosts.site"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'policies',
+                "verbose_name_plural": "policies",
             },
         ),
         migrations.CreateModel(
-            name='Tariff',
+            name="Tariff",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('currency', models.CharField(default='EUR', max_length=3)),
-                ('price_per_kwh', models.DecimalField(decimal_places=4, default='0.25', max_digits=8, validators=[django.core.validators.MinValueValidator(0)])),
-                ('carbon_g_per_kwh', models.FloatField(default=300, validators=[django.core.validators.MinValueValidator(0)])),
-                ('pue', models.FloatField(default=1.5, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(5)])),
-                ('site', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='tariff', to='hosts.site')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("currency", models.CharField(default="EUR", max_length=3)),
+                (
+                    "price_per_kwh",
+                    models.DecimalField(
+                        decimal_places=4,
+                        default="0.25",
+                        max_digits=8,
+                        validators=[django.core.validators.MinValueValidator(0)],
+                    ),
+                ),
+                (
+                    "carbon_g_per_kwh",
+                    models.FloatField(default=300, validators=[django.core.validators.MinValueValidator(0)]),
+                ),
+                (
+                    "pue",
+                    models.FloatField(
+                        default=1.5,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(5),
+                        ],
+                    ),
+                ),
+                (
+                    "site",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tariff", to="hosts.site"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PlanAction',
+            name="PlanAction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('kind', models.CharField(choices=[('move', 'move'), ('power_off', 'power off')], max_length=9)),
-                ('workload_name', models.CharField(blank=True, max_length=63)),
-                ('after', models.JSONField(default=list)),
-                ('reason', models.CharField(blank=True, max_length=300)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('done', 'done'), ('failed', 'failed'), ('dropped', 'dropped')], default='waiting', max_length=7)),
-                ('sentence', models.TextField(blank=True)),
-                ('operation', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='plan_action', to='hosts.operation')),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='actions', to='datacenter.plan')),
-                ('source', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.host')),
-                ('target', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.host')),
-                ('workload', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='workloads.workload')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("kind", models.CharField(choices=[("move", "move"), ("power_off", "power off")], max_length=9)),
+                ("workload_name", models.CharField(blank=True, max_length=63)),
+                ("after", models.JSONField(default=list)),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                            ("dropped", "dropped"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("sentence", models.TextField(blank=True)),
+                (
+                    "operation",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="plan_action",
+                        to="hosts.operation",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="actions", to="datacenter.plan"
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="hosts.host"
+                    ),
+                ),
+                (
+                    "target",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="hosts.host"
+                    ),
+                ),
+                (
+                    "workload",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="workloads.workload",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['plan', 'number'],
-                'constraints': [models.UniqueConstraint(fields=('plan', 'number'), name='plan_action_number_unique')],
+                "ordering": ["plan", "number"],
+                "constraints": [models.UniqueConstraint(fields=("plan", "number"), name="plan_action_number_unique")],
             },
         ),
     ]

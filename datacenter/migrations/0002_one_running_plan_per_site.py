@@ -5,16 +5,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0001_initial'),
-        ('hosts', '0002_roles'),
+        ("datacenter", "0001_initial"),
+        ("hosts", "0002_roles"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddConstraint(
-            model_name='plan',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'running')), fields=('site',), name='one_running_plan_per_site'),
+            model_name="plan",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "running")), fields=("site",), name="one_running_plan_per_site"
+            ),
         ),
     ]

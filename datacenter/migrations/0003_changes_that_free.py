@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0002_one_running_plan_per_site'),
+        ("datacenter", "0002_one_running_plan_per_site"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='plan',
-            name='changes_that_free',
+            model_name="plan",
+            name="changes_that_free",
             field=models.JSONField(default=dict),
         ),
     ]

@@ -6,30 +6,54 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0003_changes_that_free'),
-        ('hosts', '0005_bmc_proposal'),
+        ("datacenter", "0003_changes_that_free"),
+        ("hosts", "0005_bmc_proposal"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Question',
+            name="Question",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('fit', 'how many more like this fit'), ('lose', 'what may be lost'), ('retire', 'what could be retired'), ('sizes', 'which sizes are wrong'), ('what_if', 'what if')], max_length=8)),
-                ('parameters', models.JSONField(default=dict)),
-                ('title', models.CharField(max_length=500)),
-                ('state', models.CharField(choices=[('asked', 'being answered'), ('answered', 'answered'), ('failed', 'not answered')], db_index=True, default='asked', max_length=8)),
-                ('sentence', models.TextField(blank=True)),
-                ('lines', models.JSONField(default=list)),
-                ('asked_by_name', models.CharField(max_length=150)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='questions', to='hosts.site')),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("fit", "how many more like this fit"),
+                            ("lose", "what may be lost"),
+                            ("retire", "what could be retired"),
+                            ("sizes", "which sizes are wrong"),
+                            ("what_if", "what if"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("parameters", models.JSONField(default=dict)),
+                ("title", models.CharField(max_length=500)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("asked", "being answered"), ("answered", "answered"), ("failed", "not answered")],
+                        db_index=True,
+                        default="asked",
+                        max_length=8,
+                    ),
+                ),
+                ("sentence", models.TextField(blank=True)),
+                ("lines", models.JSONField(default=list)),
+                ("asked_by_name", models.CharField(max_length=150)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="questions", to="hosts.site"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
     ]

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0004_questions'),
+        ("datacenter", "0004_questions"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='plan',
-            name='best_so_far',
+            model_name="plan",
+            name="best_so_far",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='is_search_ended',
+            model_name="plan",
+            name="is_search_ended",
             field=models.BooleanField(default=False),
         ),
     ]

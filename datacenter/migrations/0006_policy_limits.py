@@ -5,50 +5,57 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0005_best_so_far'),
+        ("datacenter", "0005_best_so_far"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='policy',
-            name='break_even_hours',
+            model_name="policy",
+            name="break_even_hours",
             field=models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.1)]),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='max_minutes',
+            model_name="policy",
+            name="max_minutes",
             field=models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)]),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='max_moved_gib',
+            model_name="policy",
+            name="max_moved_gib",
             field=models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.1)]),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='max_moves',
-            field=models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)]),
+            model_name="policy",
+            name="max_moves",
+            field=models.PositiveIntegerField(
+                blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)]
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='objective',
-            field=models.CharField(choices=[('hosts', 'fewest hosts on'), ('watts', 'fewest watts'), ('money', 'least money for energy')], default='hosts', max_length=10),
+            model_name="policy",
+            name="objective",
+            field=models.CharField(
+                choices=[("hosts", "fewest hosts on"), ("watts", "fewest watts"), ("money", "least money for energy")],
+                default="hosts",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='spare_hosts',
-            field=models.PositiveSmallIntegerField(default=0, validators=[django.core.validators.MaxValueValidator(100)]),
+            model_name="policy",
+            name="spare_hosts",
+            field=models.PositiveSmallIntegerField(
+                default=0, validators=[django.core.validators.MaxValueValidator(100)]
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='survive_failures',
+            model_name="policy",
+            name="survive_failures",
             field=models.PositiveSmallIntegerField(default=0, validators=[django.core.validators.MaxValueValidator(3)]),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='survive_rack',
+            model_name="policy",
+            name="survive_rack",
             field=models.BooleanField(default=False),
         ),
     ]

@@ -7,149 +7,333 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0007_api_tokens'),
-        ('hosts', '0006_operation_finished_index'),
-        ('workloads', '0001_initial'),
+        ("datacenter", "0007_api_tokens"),
+        ("hosts", "0006_operation_finished_index"),
+        ("workloads", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='NotificationChannel',
+            name="NotificationChannel",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('kind', models.CharField(choices=[('mail', 'mail'), ('webhook', 'webhook'), ('slack', 'Slack-compatible'), ('ntfy', 'ntfy')], max_length=7)),
-                ('address_encrypted', models.BinaryField()),
-                ('shown', models.CharField(max_length=200)),
-                ('is_enabled', models.BooleanField(default=True)),
-                ('last_sent_at', models.DateTimeField(editable=False, null=True)),
-                ('failure', models.CharField(blank=True, editable=False, max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=80, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("mail", "mail"),
+                            ("webhook", "webhook"),
+                            ("slack", "Slack-compatible"),
+                            ("ntfy", "ntfy"),
+                        ],
+                        max_length=7,
+                    ),
+                ),
+                ("address_encrypted", models.BinaryField()),
+                ("shown", models.CharField(max_length=200)),
+                ("is_enabled", models.BooleanField(default=True)),
+                ("last_sent_at", models.DateTimeField(editable=False, null=True)),
+                ("failure", models.CharField(blank=True, editable=False, max_length=300)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='AlertRule',
+            name="AlertRule",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('kind', models.CharField(choices=[('metric', 'a metric'), ('event', 'an event')], max_length=6)),
-                ('metric', models.CharField(blank=True, max_length=80)),
-                ('event', models.CharField(blank=True, choices=[('host_lost', 'a host is lost'), ('workload_crashed', 'a VM or container crashed'), ('operation_stuck', 'an operation needs attention'), ('pool_nearly_full', 'a pool is nearly full'), ('full_soon', 'a forecast says full soon'), ('alerting_blind', 'alerting is blind')], max_length=20)),
-                ('scope', models.CharField(choices=[('all', 'everything'), ('site', 'one site'), ('host', 'one host'), ('workload', 'one workload')], default='all', max_length=8)),
-                ('comparison', models.CharField(choices=[('above', 'above'), ('below', 'below')], default='above', max_length=5)),
-                ('threshold', models.FloatField(blank=True, null=True)),
-                ('for_s', models.PositiveIntegerField(default=0, validators=[django.core.validators.MaxValueValidator(604800)])),
-                ('margin_percent', models.FloatField(default=5, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(90)])),
-                ('remind_hours', models.PositiveSmallIntegerField(default=24)),
-                ('severity', models.CharField(choices=[('critical', 'critical'), ('warning', 'warning'), ('info', 'info')], default='warning', max_length=8)),
-                ('is_enabled', models.BooleanField(default=True)),
-                ('evaluated_at', models.DateTimeField(editable=False, null=True)),
-                ('failure', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('host', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.host')),
-                ('site', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.site')),
-                ('workload', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workloads.workload')),
-                ('channels', models.ManyToManyField(blank=True, related_name='rules', to='datacenter.notificationchannel')),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=80, unique=True)),
+                ("kind", models.CharField(choices=[("metric", "a metric"), ("event", "an event")], max_length=6)),
+                ("metric", models.CharField(blank=True, max_length=80)),
+                (
+                    "event",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("host_lost", "a host is lost"),
+                            ("workload_crashed", "a VM or container crashed"),
+                            ("operation_stuck", "an operation needs attention"),
+                            ("pool_nearly_full", "a pool is nearly full"),
+                            ("full_soon", "a forecast says full soon"),
+                            ("alerting_blind", "alerting is blind"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[
+                            ("all", "everything"),
+                            ("site", "one site"),
+                            ("host", "one host"),
+                            ("workload", "one workload"),
+                        ],
+                        default="all",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "comparison",
+                    models.CharField(choices=[("above", "above"), ("below", "below")], default="above", max_length=5),
+                ),
+                ("threshold", models.FloatField(blank=True, null=True)),
+                (
+                    "for_s",
+                    models.PositiveIntegerField(
+                        default=0, validators=[django.core.validators.MaxValueValidator(604800)]
+                    ),
+                ),
+                (
+                    "margin_percent",
+                    models.FloatField(
+                        default=5,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(90),
+                        ],
+                    ),
+                ),
+                ("remind_hours", models.PositiveSmallIntegerField(default=24)),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("critical", "critical"), ("warning", "warning"), ("info", "info")],
+                        default="warning",
+                        max_length=8,
+                    ),
+                ),
+                ("is_enabled", models.BooleanField(default=True)),
+                ("evaluated_at", models.DateTimeField(editable=False, null=True)),
+                ("failure", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "host",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.site",
+                    ),
+                ),
+                (
+                    "workload",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="workloads.workload",
+                    ),
+                ),
+                (
+                    "channels",
+                    models.ManyToManyField(blank=True, related_name="rules", to="datacenter.notificationchannel"),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Alert',
+            name="Alert",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('rule_name', models.CharField(max_length=80)),
-                ('severity', models.CharField(choices=[('critical', 'critical'), ('warning', 'warning'), ('info', 'info')], max_length=8)),
-                ('thing_kind', models.CharField(max_length=20)),
-                ('thing_id', models.CharField(max_length=64)),
-                ('thing_name', models.CharField(max_length=200)),
-                ('state', models.CharField(choices=[('pending', 'pending'), ('firing', 'firing'), ('resolved', 'resolved')], default='pending', max_length=8)),
-                ('value', models.FloatField(null=True)),
-                ('sentence', models.CharField(max_length=400)),
-                ('since', models.DateTimeField()),
-                ('fired_at', models.DateTimeField(null=True)),
-                ('last_seen_at', models.DateTimeField()),
-                ('clear_since', models.DateTimeField(null=True)),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('acknowledged_at', models.DateTimeField(null=True)),
-                ('acknowledged_by_name', models.CharField(blank=True, max_length=150)),
-                ('silenced_by', models.CharField(blank=True, max_length=300)),
-                ('told_at', models.DateTimeField(null=True)),
-                ('reminded_at', models.DateTimeField(null=True)),
-                ('host', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='alerts', to='hosts.host')),
-                ('site', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.site')),
-                ('rule', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='alerts', to='datacenter.alertrule')),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("rule_name", models.CharField(max_length=80)),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("critical", "critical"), ("warning", "warning"), ("info", "info")], max_length=8
+                    ),
+                ),
+                ("thing_kind", models.CharField(max_length=20)),
+                ("thing_id", models.CharField(max_length=64)),
+                ("thing_name", models.CharField(max_length=200)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("pending", "pending"), ("firing", "firing"), ("resolved", "resolved")],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                ("value", models.FloatField(null=True)),
+                ("sentence", models.CharField(max_length=400)),
+                ("since", models.DateTimeField()),
+                ("fired_at", models.DateTimeField(null=True)),
+                ("last_seen_at", models.DateTimeField()),
+                ("clear_since", models.DateTimeField(null=True)),
+                ("resolved_at", models.DateTimeField(null=True)),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                ("acknowledged_by_name", models.CharField(blank=True, max_length=150)),
+                ("silenced_by", models.CharField(blank=True, max_length=300)),
+                ("told_at", models.DateTimeField(null=True)),
+                ("reminded_at", models.DateTimeField(null=True)),
+                (
+                    "host",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="alerts", to="hosts.host"
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="hosts.site"
+                    ),
+                ),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="alerts",
+                        to="datacenter.alertrule",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-since'],
+                "ordering": ["-since"],
             },
         ),
         migrations.CreateModel(
-            name='AlertNotice',
+            name="AlertNotice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event', models.CharField(choices=[('fired', 'fired'), ('reminder', 'still firing'), ('resolved', 'resolved')], max_length=8)),
-                ('number', models.PositiveIntegerField(default=0)),
-                ('group', models.CharField(max_length=60)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('sending', 'being sent'), ('sent', 'sent'), ('failed', 'failed'), ('dropped', 'dropped')], default='waiting', max_length=7)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_try_at', models.DateTimeField()),
-                ('claim', models.UUIDField(null=True)),
-                ('claimed_at', models.DateTimeField(null=True)),
-                ('failure', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField()),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('alert', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='datacenter.alert')),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='datacenter.notificationchannel')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "event",
+                    models.CharField(
+                        choices=[("fired", "fired"), ("reminder", "still firing"), ("resolved", "resolved")],
+                        max_length=8,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(default=0)),
+                ("group", models.CharField(max_length=60)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("sending", "being sent"),
+                            ("sent", "sent"),
+                            ("failed", "failed"),
+                            ("dropped", "dropped"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("next_try_at", models.DateTimeField()),
+                ("claim", models.UUIDField(null=True)),
+                ("claimed_at", models.DateTimeField(null=True)),
+                ("failure", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField()),
+                ("sent_at", models.DateTimeField(null=True)),
+                (
+                    "alert",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="notices", to="datacenter.alert"
+                    ),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notices",
+                        to="datacenter.notificationchannel",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['created_at', 'pk'],
+                "ordering": ["created_at", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='Silence',
+            name="Silence",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('thing_kind', models.CharField(blank=True, max_length=20)),
-                ('thing_id', models.CharField(blank=True, max_length=64)),
-                ('thing_name', models.CharField(blank=True, max_length=200)),
-                ('reason', models.CharField(max_length=200)),
-                ('by_name', models.CharField(max_length=150)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('until', models.DateTimeField(db_index=True)),
-                ('ended_by_name', models.CharField(blank=True, max_length=150)),
-                ('host', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.host')),
-                ('rule', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='silences', to='datacenter.alertrule')),
-                ('site', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.site')),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("thing_kind", models.CharField(blank=True, max_length=20)),
+                ("thing_id", models.CharField(blank=True, max_length=64)),
+                ("thing_name", models.CharField(blank=True, max_length=200)),
+                ("reason", models.CharField(max_length=200)),
+                ("by_name", models.CharField(max_length=150)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("until", models.DateTimeField(db_index=True)),
+                ("ended_by_name", models.CharField(blank=True, max_length=150)),
+                (
+                    "host",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="silences",
+                        to="datacenter.alertrule",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.site",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-until'],
+                "ordering": ["-until"],
             },
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['state', 'since'], name='alert_by_state'),
+            model_name="alert",
+            index=models.Index(fields=["state", "since"], name="alert_by_state"),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['thing_id', 'state'], name='alert_by_thing'),
+            model_name="alert",
+            index=models.Index(fields=["thing_id", "state"], name="alert_by_thing"),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['pending', 'firing'])), fields=('rule', 'thing_kind', 'thing_id'), name='one_open_alert_per_rule_and_thing'),
+            model_name="alert",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["pending", "firing"])),
+                fields=("rule", "thing_kind", "thing_id"),
+                name="one_open_alert_per_rule_and_thing",
+            ),
         ),
         migrations.AddIndex(
-            model_name='alertnotice',
-            index=models.Index(fields=['state', 'next_try_at'], name='notice_due'),
+            model_name="alertnotice",
+            index=models.Index(fields=["state", "next_try_at"], name="notice_due"),
         ),
         migrations.AddConstraint(
-            model_name='alertnotice',
-            constraint=models.UniqueConstraint(fields=('alert', 'channel', 'event', 'number'), name='one_notice_per_event'),
+            model_name="alertnotice",
+            constraint=models.UniqueConstraint(
+                fields=("alert", "channel", "event", "number"), name="one_notice_per_event"
+            ),
         ),
     ]

@@ -5,25 +5,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0009_ready_rules'),
-        ('workloads', '0002_consoles'),
+        ("datacenter", "0009_ready_rules"),
+        ("workloads", "0002_consoles"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DemandProfile',
+            name="DemandProfile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('resource', models.CharField(choices=[('cpu', 'CPU'), ('memory', 'memory'), ('disk', 'disk'), ('network', 'network')], max_length=7)),
-                ('hours', models.BinaryField()),
-                ('refreshed_until', models.DateTimeField(db_index=True)),
-                ('workload', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='demand_profiles', to='workloads.workload')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "resource",
+                    models.CharField(
+                        choices=[("cpu", "CPU"), ("memory", "memory"), ("disk", "disk"), ("network", "network")],
+                        max_length=7,
+                    ),
+                ),
+                ("hours", models.BinaryField()),
+                ("refreshed_until", models.DateTimeField(db_index=True)),
+                (
+                    "workload",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="demand_profiles",
+                        to="workloads.workload",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['workload', 'resource'],
-                'constraints': [models.UniqueConstraint(fields=('workload', 'resource'), name='one_profile_per_resource')],
+                "ordering": ["workload", "resource"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workload", "resource"), name="one_profile_per_resource")
+                ],
             },
         ),
     ]

@@ -5,20 +5,30 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0010_demand_profiles'),
+        ("datacenter", "0010_demand_profiles"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='policy',
-            name='demand_by',
-            field=models.CharField(choices=[('allocation', 'what workloads were promised'), ('p95', 'p95 of what they used'), ('profiles', 'what they use in each hour of the week')], default='p95', max_length=10),
+            model_name="policy",
+            name="demand_by",
+            field=models.CharField(
+                choices=[
+                    ("allocation", "what workloads were promised"),
+                    ("p95", "p95 of what they used"),
+                    ("profiles", "what they use in each hour of the week"),
+                ],
+                default="p95",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='overload_risk_percent',
-            field=models.FloatField(default=1, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(50)]),
+            model_name="policy",
+            name="overload_risk_percent",
+            field=models.FloatField(
+                default=1,
+                validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(50)],
+            ),
         ),
     ]

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0011_policy_demand'),
+        ("datacenter", "0011_policy_demand"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='notificationchannel',
-            name='test_asked_at',
+            model_name="notificationchannel",
+            name="test_asked_at",
             field=models.DateTimeField(editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='notificationchannel',
-            name='test_asked_by_name',
+            model_name="notificationchannel",
+            name="test_asked_by_name",
             field=models.CharField(blank=True, editable=False, max_length=150),
         ),
     ]

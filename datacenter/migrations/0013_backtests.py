@@ -4,15 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0012_channel_tests'),
+        ("datacenter", "0012_channel_tests"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='question',
-            name='kind',
-            field=models.CharField(choices=[('fit', 'how many more like this fit'), ('lose', 'what may be lost'), ('retire', 'what could be retired'), ('sizes', 'which sizes are wrong'), ('what_if', 'what if'), ('backtest', 'what a policy would have done')], max_length=8),
+            model_name="question",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("fit", "how many more like this fit"),
+                    ("lose", "what may be lost"),
+                    ("retire", "what could be retired"),
+                    ("sizes", "which sizes are wrong"),
+                    ("what_if", "what if"),
+                    ("backtest", "what a policy would have done"),
+                ],
+                max_length=8,
+            ),
         ),
     ]

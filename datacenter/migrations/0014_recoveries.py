@@ -7,67 +7,150 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0013_backtests'),
-        ('hosts', '0007_console_gateway'),
-        ('workloads', '0007_snapshots'),
+        ("datacenter", "0013_backtests"),
+        ("hosts", "0007_console_gateway"),
+        ("workloads", "0007_snapshots"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='policy',
-            name='lost_after_s',
-            field=models.PositiveIntegerField(default=60, validators=[django.core.validators.MinValueValidator(15), django.core.validators.MaxValueValidator(3600)]),
+            model_name="policy",
+            name="lost_after_s",
+            field=models.PositiveIntegerField(
+                default=60,
+                validators=[
+                    django.core.validators.MinValueValidator(15),
+                    django.core.validators.MaxValueValidator(3600),
+                ],
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='recover_lost_hosts',
-            field=models.CharField(choices=[('off', 'never'), ('ask', 'when a person says so'), ('automatic', 'by itself')], default='ask', max_length=9),
+            model_name="policy",
+            name="recover_lost_hosts",
+            field=models.CharField(
+                choices=[("off", "never"), ("ask", "when a person says so"), ("automatic", "by itself")],
+                default="ask",
+                max_length=9,
+            ),
         ),
         migrations.CreateModel(
-            name='Recovery',
+            name="Recovery",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('asked', 'waits for a person'), ('fencing', 'fencing'), ('stopped', 'not fenced'), ('restarting', 'restarting'), ('done', 'done'), ('ended', 'came back')], default='asked', max_length=10)),
-                ('sentence', models.TextField(blank=True)),
-                ('lost_since', models.DateTimeField()),
-                ('evidence', models.JSONField(default=list)),
-                ('begun_at', models.DateTimeField(blank=True, null=True)),
-                ('fenced_at', models.DateTimeField(blank=True, null=True)),
-                ('declared_dead_by', models.CharField(blank=True, max_length=150)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('fence', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.operation')),
-                ('host', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='recoveries', to='hosts.host')),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("asked", "waits for a person"),
+                            ("fencing", "fencing"),
+                            ("stopped", "not fenced"),
+                            ("restarting", "restarting"),
+                            ("done", "done"),
+                            ("ended", "came back"),
+                        ],
+                        default="asked",
+                        max_length=10,
+                    ),
+                ),
+                ("sentence", models.TextField(blank=True)),
+                ("lost_since", models.DateTimeField()),
+                ("evidence", models.JSONField(default=list)),
+                ("begun_at", models.DateTimeField(blank=True, null=True)),
+                ("fenced_at", models.DateTimeField(blank=True, null=True)),
+                ("declared_dead_by", models.CharField(blank=True, max_length=150)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "fence",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="hosts.operation",
+                    ),
+                ),
+                (
+                    "host",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="recoveries", to="hosts.host"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'recoveries',
-                'ordering': ['-created_at'],
+                "verbose_name_plural": "recoveries",
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='RecoveredWorkload',
+            name="RecoveredWorkload",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('running', 'starting'), ('done', 'runs again'), ('failed', 'failed'), ('left', 'not restarted')], default='waiting', max_length=7)),
-                ('sentence', models.TextField(blank=True)),
-                ('operation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.operation')),
-                ('target', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.host')),
-                ('workload', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='workloads.workload')),
-                ('recovery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='workloads', to='datacenter.recovery')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=63)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("running", "starting"),
+                            ("done", "runs again"),
+                            ("failed", "failed"),
+                            ("left", "not restarted"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("sentence", models.TextField(blank=True)),
+                (
+                    "operation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="hosts.operation",
+                    ),
+                ),
+                (
+                    "target",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "workload",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="workloads.workload",
+                    ),
+                ),
+                (
+                    "recovery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="workloads", to="datacenter.recovery"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.AddConstraint(
-            model_name='recovery',
-            constraint=models.UniqueConstraint(condition=models.Q(('finished_at', None)), fields=('host',), name='one_open_recovery_per_host'),
+            model_name="recovery",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("finished_at", None)), fields=("host",), name="one_open_recovery_per_host"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='recoveredworkload',
-            constraint=models.UniqueConstraint(fields=('recovery', 'workload'), name='recovered_once'),
+            model_name="recoveredworkload",
+            constraint=models.UniqueConstraint(fields=("recovery", "workload"), name="recovered_once"),
         ),
     ]

@@ -6,52 +6,163 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0014_recoveries'),
-        ('hosts', '0008_pool_files'),
+        ("datacenter", "0014_recoveries"),
+        ("hosts", "0008_pool_files"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='alertrule',
-            name='event',
-            field=models.CharField(blank=True, choices=[('host_lost', 'a host is lost'), ('workload_crashed', 'a VM or container crashed'), ('operation_stuck', 'an operation needs attention'), ('pool_nearly_full', 'a pool is nearly full'), ('full_soon', 'a forecast says full soon'), ('plan_waits', 'a plan of the autopilot waits for approval'), ('alerting_blind', 'alerting is blind')], max_length=20),
+            model_name="alertrule",
+            name="event",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("host_lost", "a host is lost"),
+                    ("workload_crashed", "a VM or container crashed"),
+                    ("operation_stuck", "an operation needs attention"),
+                    ("pool_nearly_full", "a pool is nearly full"),
+                    ("full_soon", "a forecast says full soon"),
+                    ("plan_waits", "a plan of the autopilot waits for approval"),
+                    ("alerting_blind", "alerting is blind"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.CreateModel(
-            name='Autopilot',
+            name="Autopilot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('packing', models.CharField(choices=[('off', 'off'), ('recommend', 'recommend'), ('approve', 'ask for approval'), ('automatic', 'automatic')], default='off', max_length=9)),
-                ('relief', models.CharField(choices=[('off', 'off'), ('recommend', 'recommend'), ('approve', 'ask for approval'), ('automatic', 'automatic')], default='off', max_length=9)),
-                ('time_zone', models.CharField(default='UTC', max_length=50)),
-                ('windows', models.TextField(blank=True)),
-                ('cool_down_minutes', models.PositiveIntegerField(default=30, validators=[django.core.validators.MaxValueValidator(10080)])),
-                ('moves_per_hour', models.PositiveIntegerField(default=20, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)])),
-                ('pays_back_hours', models.FloatField(default=12, validators=[django.core.validators.MinValueValidator(0.1), django.core.validators.MaxValueValidator(8760)])),
-                ('overloaded_for_s', models.PositiveIntegerField(default=120, validators=[django.core.validators.MinValueValidator(15), django.core.validators.MaxValueValidator(3600)])),
-                ('looked_at', models.DateTimeField(blank=True, null=True)),
-                ('packed_at', models.DateTimeField(blank=True, null=True)),
-                ('overloaded_since', models.DateTimeField(blank=True, null=True)),
-                ('site', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='autopilot', to='hosts.site')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "packing",
+                    models.CharField(
+                        choices=[
+                            ("off", "off"),
+                            ("recommend", "recommend"),
+                            ("approve", "ask for approval"),
+                            ("automatic", "automatic"),
+                        ],
+                        default="off",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "relief",
+                    models.CharField(
+                        choices=[
+                            ("off", "off"),
+                            ("recommend", "recommend"),
+                            ("approve", "ask for approval"),
+                            ("automatic", "automatic"),
+                        ],
+                        default="off",
+                        max_length=9,
+                    ),
+                ),
+                ("time_zone", models.CharField(default="UTC", max_length=50)),
+                ("windows", models.TextField(blank=True)),
+                (
+                    "cool_down_minutes",
+                    models.PositiveIntegerField(
+                        default=30, validators=[django.core.validators.MaxValueValidator(10080)]
+                    ),
+                ),
+                (
+                    "moves_per_hour",
+                    models.PositiveIntegerField(
+                        default=20,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(1000),
+                        ],
+                    ),
+                ),
+                (
+                    "pays_back_hours",
+                    models.FloatField(
+                        default=12,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.1),
+                            django.core.validators.MaxValueValidator(8760),
+                        ],
+                    ),
+                ),
+                (
+                    "overloaded_for_s",
+                    models.PositiveIntegerField(
+                        default=120,
+                        validators=[
+                            django.core.validators.MinValueValidator(15),
+                            django.core.validators.MaxValueValidator(3600),
+                        ],
+                    ),
+                ),
+                ("looked_at", models.DateTimeField(blank=True, null=True)),
+                ("packed_at", models.DateTimeField(blank=True, null=True)),
+                ("overloaded_since", models.DateTimeField(blank=True, null=True)),
+                (
+                    "site",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="autopilot", to="hosts.site"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AutopilotDecision',
+            name="AutopilotDecision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('goal', models.CharField(choices=[('any', 'anything'), ('pack', 'free hosts'), ('relieve', 'relieve hosts'), ('spread', 'spread work')], max_length=7)),
-                ('outcome', models.CharField(choices=[('nothing', 'nothing to do'), ('waits', 'waits'), ('recommended', 'recommended a plan'), ('asked', 'asks for approval'), ('began', 'began a plan'), ('woke', 'wakes a host'), ('failed', 'could not')], max_length=11)),
-                ('sentence', models.TextField()),
-                ('first_at', models.DateTimeField()),
-                ('last_at', models.DateTimeField()),
-                ('times', models.PositiveIntegerField(default=1)),
-                ('plan', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='datacenter.plan')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='autopilot_decisions', to='hosts.site')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "goal",
+                    models.CharField(
+                        choices=[
+                            ("any", "anything"),
+                            ("pack", "free hosts"),
+                            ("relieve", "relieve hosts"),
+                            ("spread", "spread work"),
+                        ],
+                        max_length=7,
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("nothing", "nothing to do"),
+                            ("waits", "waits"),
+                            ("recommended", "recommended a plan"),
+                            ("asked", "asks for approval"),
+                            ("began", "began a plan"),
+                            ("woke", "wakes a host"),
+                            ("failed", "could not"),
+                        ],
+                        max_length=11,
+                    ),
+                ),
+                ("sentence", models.TextField()),
+                ("first_at", models.DateTimeField()),
+                ("last_at", models.DateTimeField()),
+                ("times", models.PositiveIntegerField(default=1)),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="datacenter.plan",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="autopilot_decisions", to="hosts.site"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-last_at', '-pk'],
-                'indexes': [models.Index(fields=['site', '-last_at'], name='datacenter__site_id_351a43_idx')],
+                "ordering": ["-last_at", "-pk"],
+                "indexes": [models.Index(fields=["site", "-last_at"], name="datacenter__site_id_351a43_idx")],
             },
         ),
     ]

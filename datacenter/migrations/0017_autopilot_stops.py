@@ -4,15 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0016_plan_waits'),
+        ("datacenter", "0016_plan_waits"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='autopilotdecision',
-            name='outcome',
-            field=models.CharField(choices=[('nothing', 'nothing to do'), ('waits', 'waits'), ('recommended', 'recommended a plan'), ('asked', 'asks for approval'), ('began', 'began a plan'), ('woke', 'wakes a host'), ('stopped', 'stopped a plan'), ('failed', 'could not')], max_length=11),
+            model_name="autopilotdecision",
+            name="outcome",
+            field=models.CharField(
+                choices=[
+                    ("nothing", "nothing to do"),
+                    ("waits", "waits"),
+                    ("recommended", "recommended a plan"),
+                    ("asked", "asks for approval"),
+                    ("began", "began a plan"),
+                    ("woke", "wakes a host"),
+                    ("stopped", "stopped a plan"),
+                    ("failed", "could not"),
+                ],
+                max_length=11,
+            ),
         ),
     ]

@@ -4,25 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0017_autopilot_stops'),
+        ("datacenter", "0017_autopilot_stops"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='plan',
-            name='paused_at',
+            model_name="plan",
+            name="paused_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='paused_by_name',
+            model_name="plan",
+            name="paused_by_name",
             field=models.CharField(blank=True, max_length=150),
         ),
         migrations.AlterField(
-            model_name='planaction',
-            name='kind',
-            field=models.CharField(choices=[('move', 'move'), ('power_off', 'power off'), ('power_on', 'power on')], max_length=9),
+            model_name="planaction",
+            name="kind",
+            field=models.CharField(
+                choices=[("move", "move"), ("power_off", "power off"), ("power_on", "power on")], max_length=9
+            ),
         ),
     ]

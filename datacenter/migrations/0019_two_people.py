@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0018_pausing'),
+        ("datacenter", "0018_pausing"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='policy',
-            name='two_people',
+            model_name="policy",
+            name="two_people",
             field=models.BooleanField(default=False),
         ),
     ]

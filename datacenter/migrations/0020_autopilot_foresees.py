@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0019_two_people'),
+        ("datacenter", "0019_two_people"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='autopilot',
-            name='foresaw_at',
+            model_name="autopilot",
+            name="foresaw_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
     ]

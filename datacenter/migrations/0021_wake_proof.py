@@ -5,25 +5,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0020_autopilot_foresees'),
+        ("datacenter", "0020_autopilot_foresees"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='policy',
-            name='drill_every_days',
-            field=models.PositiveSmallIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(180)]),
+            model_name="policy",
+            name="drill_every_days",
+            field=models.PositiveSmallIntegerField(
+                blank=True,
+                null=True,
+                validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(180)],
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='require_wake_proof',
-            field=models.CharField(choices=[('never', 'no plan'), ('automatic', 'plans that no person approved'), ('always', 'every plan')], default='automatic', max_length=9),
+            model_name="policy",
+            name="require_wake_proof",
+            field=models.CharField(
+                choices=[
+                    ("never", "no plan"),
+                    ("automatic", "plans that no person approved"),
+                    ("always", "every plan"),
+                ],
+                default="automatic",
+                max_length=9,
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='wake_proof_days',
-            field=models.PositiveSmallIntegerField(default=30, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(180)]),
+            model_name="policy",
+            name="wake_proof_days",
+            field=models.PositiveSmallIntegerField(
+                default=30,
+                validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(180)],
+            ),
         ),
     ]

@@ -5,59 +5,95 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datacenter', '0021_wake_proof'),
-        ('hosts', '0012_rack_units'),
+        ("datacenter", "0021_wake_proof"),
+        ("hosts", "0012_rack_units"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='OffInterval',
+            name="OffInterval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('host_name', models.CharField(max_length=63)),
-                ('began_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('idle_watts', models.FloatField()),
-                ('is_measured', models.BooleanField(default=False)),
-                ('predicted_watts', models.FloatField()),
-                ('rack_units', models.PositiveSmallIntegerField()),
-                ('cores', models.FloatField()),
-                ('action', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='off_interval', to='datacenter.planaction')),
-                ('host', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='off_intervals', to='hosts.host')),
-                ('plan', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='off_intervals', to='datacenter.plan')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='off_intervals', to='hosts.site')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("host_name", models.CharField(max_length=63)),
+                ("began_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("idle_watts", models.FloatField()),
+                ("is_measured", models.BooleanField(default=False)),
+                ("predicted_watts", models.FloatField()),
+                ("rack_units", models.PositiveSmallIntegerField()),
+                ("cores", models.FloatField()),
+                (
+                    "action",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="off_interval",
+                        to="datacenter.planaction",
+                    ),
+                ),
+                (
+                    "host",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="off_intervals",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="off_intervals",
+                        to="datacenter.plan",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="off_intervals", to="hosts.site"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-began_at', '-pk'],
+                "ordering": ["-began_at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='SavedDay',
+            name="SavedDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField(db_index=True)),
-                ('seconds', models.FloatField()),
-                ('watts', models.FloatField()),
-                ('is_measured', models.BooleanField()),
-                ('kwh', models.FloatField()),
-                ('predicted_kwh', models.FloatField()),
-                ('money', models.FloatField()),
-                ('currency', models.CharField(max_length=3)),
-                ('co2_kg', models.FloatField()),
-                ('interval', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='days', to='datacenter.offinterval')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField(db_index=True)),
+                ("seconds", models.FloatField()),
+                ("watts", models.FloatField()),
+                ("is_measured", models.BooleanField()),
+                ("kwh", models.FloatField()),
+                ("predicted_kwh", models.FloatField()),
+                ("money", models.FloatField()),
+                ("currency", models.CharField(max_length=3)),
+                ("co2_kg", models.FloatField()),
+                (
+                    "interval",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="days", to="datacenter.offinterval"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['day', 'pk'],
+                "ordering": ["day", "pk"],
             },
         ),
         migrations.AddConstraint(
-            model_name='offinterval',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_at', None), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='off_interval_ends_after_it_began'),
+            model_name="offinterval",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ended_at", None), ("ended_at__gte", models.F("began_at")), _connector="OR"),
+                name="off_interval_ends_after_it_began",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='savedday',
-            constraint=models.UniqueConstraint(fields=('interval', 'day'), name='saved_day_once'),
+            model_name="savedday",
+            constraint=models.UniqueConstraint(fields=("interval", "day"), name="saved_day_once"),
         ),
     ]

@@ -29,6 +29,7 @@ class AlertRule(models.Model):
         POOL_NEARLY_FULL = "pool_nearly_full", "a pool is nearly full"
         FULL_SOON = "full_soon", "a forecast says full soon"
         PLAN_WAITS = "plan_waits", "a plan of the autopilot waits for approval"
+        WORKLOAD_EXPIRES = "workload_expires", "the time of a VM or container is nearly over"
         ALERTING_BLIND = "alerting_blind", "alerting is blind"
 
     class Scope(models.TextChoices):

@@ -23,6 +23,10 @@ class Workload(models.Model):
         STOPPED = "stopped", "stopped"
         ANY = "any", "as found"  # adopted: nobody has said yet
 
+    class Expiry(models.TextChoices):
+        STOP = "stop", "it is stopped"
+        DELETE = "delete", "it is stopped and deleted"
+
     class State(models.TextChoices):
         RUNNING = "running", "running"
         PAUSED = "paused", "paused"
@@ -60,6 +64,14 @@ class Workload(models.Model):
     tie = models.CharField(max_length=300, blank=True)  # the sentence why it can't leave its host, as it is made up
     snapshot_count = models.PositiveIntegerField(default=0)  # with any libvirt moves no VM
     created_at = models.DateTimeField(auto_now_add=True)
+
+    # lent for a while
+    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    expiry = models.CharField(max_length=6, choices=Expiry, default=Expiry.STOP)
+    expiry_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    expiry_note = models.CharField(max_length=300, blank=True)  # why it could not be done when it was due
 
     class Meta:
         ordering = ["name"]

@@ -12,6 +12,7 @@ from workloads.services.cloning import vm_clone
 from workloads.services.consoles import console_end, ticket_issue
 from workloads.services.container_images import container_image_pull, container_image_remove
 from workloads.services.containers import container_create
+from workloads.services.expiry import workload_expire
 from workloads.services.images import image_open, image_register, image_remove, image_upload, vm_save_image
 from workloads.services.life import (
     gone,
@@ -90,6 +91,7 @@ __all__ = [
     "vm_save_image",
     "why_no_snapshot",
     "workload_delete",
+    "workload_expire",
     "workload_keep_apart",
     "workload_move",
     "workload_pause",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -104,6 +105,7 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "pin_buttons": [_pin_button(workload, reason(pin_verb))],
         "apart_why_not": reason("keep_apart"),
         "groups": queries.groups_known(),
+        "expiries": Workload.Expiry.choices,
         "sources": [f"workload:{workload.pk}"],
     }
 
@@ -189,6 +191,22 @@ def workload_pin(request: HttpRequest, uuid: UUID) -> HttpResponse:
     reason = request.POST.get("reason", "")[:200]
     success = f"{workload.name} stays on its host." if is_on else f"{workload.name} may be moved again."
     done_or_said(request, lambda: services.workload_pin(request.user, workload, on=is_on, reason=reason), success)
+    return redirect("workload", uuid=workload.pk)
+
+
+@action("operate")
+def workload_expire(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    workload = get_object_or_404(Workload, pk=uuid)
+    text, then = request.POST.get("at", "").strip()[:30], request.POST.get("then", "")[:10]
+
+    def act() -> Workload:
+        try:
+            at = datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+        except ValueError as error:
+            raise Invalid("Write the day and time as 2026-12-31T18:00, or nothing for no end.", field="at") from error
+        return services.workload_expire(request.user, workload, at=at, then=then)
+
+    done_or_said(request, act, f"{workload.name} has an end." if text else f"{workload.name} has no end.")
     return redirect("workload", uuid=workload.pk)
 
 
