@@ -13,6 +13,7 @@ from datacenter.models import (
     Autopilot,
     AutopilotDecision,
     DemandProfile,
+    LossOutlook,
     NotificationChannel,
     OffInterval,
     Plan,
@@ -121,6 +122,12 @@ class AutopilotAdmin(ReadOnlyAdmin):
 class AutopilotDecisionAdmin(ReadOnlyAdmin):
     list_display = ("site", "goal", "outcome", "sentence", "first_at", "last_at")
     list_filter = ("outcome",)
+    list_select_related = ("site",)
+
+
+@admin.register(LossOutlook)
+class LossOutlookAdmin(ReadOnlyAdmin):
+    list_display = ("site", "survivable", "looked_at", "took_s")
     list_select_related = ("site",)
 
 

@@ -19,6 +19,7 @@ from datacenter.alerts_api import rules as alert_rules
 from datacenter.autopilot_api import router as autopilot
 from datacenter.history_api import router as histories
 from datacenter.http_errors import status_of
+from datacenter.losses_api import router as losses
 from datacenter.models import Plan
 from datacenter.questions_api import router as questions
 from datacenter.questions_api import site_found
@@ -173,6 +174,7 @@ api.add_router("/plans", plans)
 api.add_router("/autopilot", autopilot)
 api.add_router("/history", histories)
 api.add_router("/questions", questions)
+api.add_router("/losses", losses)
 api.add_router("/recoveries", recoveries)
 api.add_router("/alerts", alerts)
 api.add_router("/alert-rules", alert_rules)

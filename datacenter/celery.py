@@ -58,6 +58,7 @@ app.conf.update(
             "options": {"expires": 3000},
         },
         "keep the ledger": {"task": "datacenter.plan.ledger", "schedule": 300.0, "options": {"expires": 300}},
+        "look at losses": {"task": "datacenter.plan.losses", "schedule": 60.0, "options": {"expires": 50}},
         "begin wake drills": {"task": "datacenter.plan.drills", "schedule": 300.0, "options": {"expires": 300}},
         "write the inventory": {"task": "datacenter.inventory_write", "schedule": 60.0, "options": {"expires": 60}},
     },

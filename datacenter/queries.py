@@ -9,7 +9,7 @@ from uuid import UUID
 
 from datacenter.admission import shares_taken
 from datacenter.metrics.live import latest_read
-from datacenter.models import Plan, PlanAction
+from datacenter.models import LossOutlook, Plan, PlanAction
 from datacenter.planner.data import from_data
 from datacenter.planner.model import DataCenter, Policy
 from datacenter.planner.model import Plan as Answer
@@ -68,6 +68,7 @@ class SiteView:
     hosts: list[Host] = field(default_factory=list)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    loss: LossOutlook | None = None
     stopped_count: int = 0  # workloads that are stopped or crashed
     enrolling_count: int = 0
 
@@ -85,11 +86,12 @@ class SiteView:
 
 
 def overview() -> list[SiteView]:
-    """Every site. Four queries and one read of the newest values, however many hosts there are."""
+    """Every site. Five queries and one read of the newest values, however many hosts there are."""
     hosts = list(hosts_all().order_by("rack__site__name", "rack__name", "name"))
     values = latest_read(f"host:{host.pk}" for host in hosts)
     chips = _chips()
     plans = _plans_that_matter()
+    losses = {row.site_id: row for row in LossOutlook.objects.all()}
     views = []
     for site in Site.objects.all():
         of_site = [host for host in hosts if host.rack.site_id == site.pk]
@@ -105,6 +107,7 @@ def overview() -> list[SiteView]:
                 plans.get(site.pk),
                 enrolled,
                 values,
+                loss=losses.get(site.pk),
                 stopped_count=sum(chip.word in STANDING for host in of_site for chip in chips.get(host.pk, [])),
                 enrolling_count=sum(host.lifecycle == Host.Lifecycle.ENROLLING for host in of_site),
             )

@@ -28,6 +28,7 @@ from datacenter.services.drilling import drills_begin
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
 from datacenter.services.ledger import ledger_keep
+from datacenter.services.losses import losses_look
 from datacenter.services.notices import channel_send, channels_due
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.profiling import profiles_refresh
@@ -90,6 +91,13 @@ def ledger() -> None:
         ledger_keep(database_now(), store_at(settings.METRICS_URL), store_at(settings.METRICS_LONG_URL))
     except DriverError as error:
         log.warning("The savings ledger waits for the metrics: %s", error.message)
+
+
+@shared_task(name="datacenter.plan.losses")
+def losses() -> None:
+    """Looks at what each site can lose now. Two at once do no harm."""
+    for site in Site.objects.all():
+        losses_look(site, database_now(), _demand_of(site))
 
 
 @shared_task(name="datacenter.plan.drills")

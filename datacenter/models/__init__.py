@@ -1,6 +1,7 @@
 from datacenter.models.alert import Alert, AlertRule, Silence
 from datacenter.models.autopilot import Autopilot, AutopilotDecision
 from datacenter.models.ledger import OffInterval, SavedDay
+from datacenter.models.loss import LossOutlook
 from datacenter.models.notice import AlertNotice, NotificationChannel
 from datacenter.models.plan import Plan, PlanAction
 from datacenter.models.policy import Policy, Tariff
@@ -17,6 +18,7 @@ __all__ = [
     "Autopilot",
     "AutopilotDecision",
     "DemandProfile",
+    "LossOutlook",
     "NotificationChannel",
     "OffInterval",
     "Plan",
