@@ -211,7 +211,8 @@ def _recreate_reason(workload: Any) -> str | None:
 
 def _move_reason(workload: Any) -> str | None:
     if workload.is_pinned:
-        return f"{workload.name} is pinned to {workload.host.name}: {workload.pin_reason or 'no reason given'}."
+        why = workload.pin_reason.rstrip(".") or "no reason given"
+        return f"{workload.name} is pinned to {workload.host.name}: {why}."
     if workload.state != "running":
         return f"{workload.name} is {workload.state}; only a running workload is moved."
     if workload.tie:

@@ -21,7 +21,7 @@ def why_not_elsewhere(workload: Workload, lost: Host) -> str:
         )
     vm = VirtualMachine.objects.get(pk=workload.pk)
     if vm.is_pinned:
-        return f"{vm.name} is pinned to {lost.name}: {vm.pin_reason or 'no reason given'}."
+        return f"{vm.name} is pinned to {lost.name}: {vm.pin_reason.rstrip('.') or 'no reason given'}."
     if vm.is_adopted or not vm.nics:
         return f"{vm.name} was not made by Stowage, and its full definition is known on {lost.name} alone."
     if vm.snapshot_count:
