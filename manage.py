@@ -15,6 +15,7 @@ EFFECT_MODULES = [
     "hosts.plane.host_effects",
     "hosts.plane.power_effects",
     "workloads.effects.vm",
+    "workloads.effects.vm_backups",
     "workloads.effects.container",
     "workloads.effects.image_arrival",
     "workloads.effects.measuring",

@@ -38,6 +38,8 @@ from hosts.job_api import decommissioned
 from hosts.job_api import router as host_jobs
 from workloads.api import images
 from workloads.api import router as workloads
+from workloads.backup_api import of_vms as vm_backups
+from workloads.backup_api import router as backups
 from workloads.console_api import router as consoles
 from workloads.container_image_api import registries
 from workloads.container_image_api import router as container_images
@@ -157,6 +159,8 @@ api.add_router("/hosts", host_jobs)
 api.add_router("/decommissioned", decommissioned)
 api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
+api.add_router("/workloads", vm_backups)
+api.add_router("/backups", backups)
 api.add_router("/images", images)
 api.add_router("/container-images", container_images)
 api.add_router("/image-uploads", image_uploads)

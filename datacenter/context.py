@@ -43,6 +43,7 @@ _ITEMS = (
     ("Recoveries", "recoveries", "power", ("/recoveries/",), "view"),
     ("Alerts", "alerts", "bell", ("/alerts/", "/alert-rules/", "/silences/", "/channels/"), "view"),
     ("Storage", "storage", "save", ("/storage/",), "view"),
+    ("Backups", "backups", "copy", ("/backups/",), "view"),
     ("Images", "images", "image", ("/images/", "/templates/", "/container-images/", "/registries/"), "view"),
     ("API tokens", "tokens", "key", ("/tokens/",), "administer"),
     ("Audit log", "audit", "audit", ("/audit/",), "administer"),

@@ -124,7 +124,7 @@ def layers_of(operation: Operation) -> list[dict[str, Any]]:
 
 def subject_remains(operation: Operation) -> bool:
     """False where the operation itself did away with its subject: a delete that is done, a create that failed."""
-    if operation.kind.startswith("create_"):
+    if operation.kind.startswith(("create_", "clone_", "restore_vm")):
         return operation.state not in {Operation.State.FAILED, Operation.State.CANCELLED}
     return not (operation.kind.startswith("delete_") and operation.state == Operation.State.DONE)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from hosts.access import ROLES
 from hosts.credentials import password_encrypt
 from hosts.models import Bmc, Host, Pool, PoolFile, PoolMount, Rack, Site
-from workloads.models import Container, Image, VirtualMachine, Workload
+from workloads.models import Backup, Container, Image, VirtualMachine, Workload
 
 _numbers = itertools.count(1)
 LOCAL_POOL = "/var/lib/libvirt/images"
@@ -74,6 +74,25 @@ def pool_file_make(mount: PoolMount | None = None, name: str = LEFT_FILE, **valu
     mount = mount or host_make().pool_mounts.get()
     given: dict[str, Any] = {"size_bytes": 2048, "used_bytes": 1024, "changed_at": timezone.now()}
     return PoolFile.objects.create(pool=mount.pool, name=name, **(given | values))
+
+
+def backup_make(vm: VirtualMachine, *, parent: Backup | None = None, **values: Any) -> Backup:
+    """A backup of the VM's first disk, of now; with a parent an incremental one."""
+    uuid = uuids.uuid4()
+    file = {"target": "vda", "file": "vda.qcow2", "size_bytes": 15 * 2**20, "virtual_bytes": 2**30, "sha256": "0" * 64}
+    given: dict[str, Any] = {
+        "vm_uuid": vm.pk,
+        "vm_name": vm.name,
+        "host": vm.host,
+        "host_name": vm.host.name if vm.host else "",
+        "folder": "/var/backups/stowage",
+        "taken_at": timezone.now(),
+        "kind": "incremental" if parent else "full",
+        "checkpoint": f"stowage-{uuid}",
+        "spec": {"vcpus": 1, "memory_mib": 256, "disks": [], "nics": [{"bridge": "stw0", "mac": "52:54:00:0:0:1"}]},
+        "files": [file],
+    }
+    return Backup.objects.create(uuid=uuid, parent=parent, **(given | values))
 
 
 def image_make(name: str | None = None, **values: Any) -> Image:

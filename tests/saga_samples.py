@@ -32,6 +32,7 @@ from workloads import services
 from workloads.drivers.base import RegistryLogin
 from workloads.first_boot import FirstBoot
 from workloads.models import (
+    Backup,
     Container,
     HostImage,
     Image,
@@ -272,6 +273,82 @@ def _import_image() -> Sample:
     def is_done() -> bool:
         image = Image.objects.get(name="golden")
         return image.path.is_file() and image.virtual_size_bytes == GIB and not ImageArrival.objects.exists()
+
+    return Sample(place.harness, operation, is_done)
+
+
+def _backed_up(place: Place, *, state: str = "running", times: int = 1) -> tuple[VirtualMachine, list[Backup]]:
+    """A VM on alpha with that many backups, the first a full one; newest last."""
+    pool_mount_make(place.alpha, Pool.objects.create(pool_id="p9", name="local"), IMAGES.rstrip("/"))
+    vm = VirtualMachine.objects.select_related("host").get(pk=vm_in(place, state=state).pk)
+    VirtualMachine.objects.update(nics=[{"bridge": "stw0", "mac": "52:54:00:00:00:01"}])
+    for number in range(times):
+        place.world.hosts["alpha"].files_for(IMAGES)[vm.disks[0]["path"]].content = f"guest data {number}"
+        operation = place.harness.run(services.vm_back_up(place.user, vm))
+        assert operation.state == "done", operation.message
+        place.harness.now += timedelta(hours=1)
+    return vm, list(Backup.objects.order_by("taken_at"))
+
+
+def _back_up(state: str, kind: str, *, times: int, keep: int = 0) -> Callable[[], Sample]:
+    def sample() -> Sample:
+        place = place_make()
+        vm, before = _backed_up(place, state=state, times=times)
+        operation = services.vm_back_up(place.user, vm, kind=kind, keep=keep)
+        alpha = place.world.hosts["alpha"]
+
+        def is_done() -> bool:
+            row = Backup.objects.get(pk=operation.parameters["backup"])
+            is_part = kind == "incremental" and times > 0 and state == "running"
+            is_linked = row.parent_id == (before[-1].pk if is_part else None)
+            kept = {row.pk} if keep else {row.pk, *(each.pk for each in before)}
+            # What could not be removed now is marked, and its files are still there.
+            marked = set(Backup.objects.filter(state="removing").values_list("pk", flat=True))
+            folders = {path.split("/")[-2] for path in alpha.backups}
+            checkpoints = alpha.domains[str(vm.pk)].checkpoints
+            return (
+                is_linked
+                and row.kind == ("incremental" if is_part else "full")
+                and folders == {str(pk) for pk in kept | marked}
+                and set(Backup.objects.values_list("pk", flat=True)) == kept | marked
+                and checkpoints[-1:] == ([f"stowage-{row.pk}"] if state == "running" else [])
+            )
+
+        return Sample(place.harness, operation, is_done)
+
+    return sample
+
+
+def _verify_backup() -> Sample:
+    place = place_make()
+    _, backups = _backed_up(place, times=2)
+    operation = services.backup_verify(place.user, backups[-1])
+    return Sample(place.harness, operation, lambda: Backup.objects.filter(verified_at=None).count() == 0 < len(backups))
+
+
+def _delete_backup() -> Sample:
+    place = place_make()
+    _, backups = _backed_up(place, times=2)
+    operation = services.backup_delete(place.user, backups[-1])
+    alpha = place.world.hosts["alpha"]
+
+    def is_done() -> bool:
+        left = {path.split("/")[-2] for path in alpha.backups}
+        return left == {str(backups[0].pk)} and list(Backup.objects.all()) == [backups[0]]
+
+    return Sample(place.harness, operation, is_done, ("backups",))
+
+
+def _restore_vm() -> Sample:
+    place = place_make()
+    _, backups = _backed_up(place, times=2)
+    operation = services.backup_restore(place.user, backups[-1], name="web-2")
+
+    def is_done() -> bool:
+        row = VirtualMachine.objects.get(name="web-2")
+        content = place.world.hosts["alpha"].files_for(IMAGES)[row.disks[0]["path"]].content
+        is_there = place.world.places(str(row.pk)) == {"alpha": "stopped"} and row.state == "stopped"
+        return is_there and content == "guest data 1" and row.nics[0]["mac"] != "52:54:00:00:00:01"
 
     return Sample(place.harness, operation, is_done)
 
@@ -704,6 +781,14 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "import_image": [_import_image],
     "measure_vm": [_measure("vm")],
     "measure_container": [_measure("container")],
+    "back_up_vm": [
+        _back_up("running", "incremental", times=1),
+        _back_up("running", "full", times=2, keep=1),
+        _back_up("stopped", "incremental", times=0),
+    ],
+    "verify_backup": [_verify_backup],
+    "delete_backup": [_delete_backup],
+    "restore_vm": [_restore_vm],
     "wipe_seed": [_wipe_seed],
     "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],
     "take_snapshot": [_snapshot("take"), _snapshot("take", "stopped")],

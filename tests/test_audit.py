@@ -22,6 +22,7 @@ from tests.datacenter.services.test_plans import a_proposal, a_sprawled_site
 from tests.datacenter.world import a_site, a_user
 from tests.factories import (
     LOCAL_POOL,
+    backup_make,
     container_make,
     host_make,
     image_make,
@@ -168,6 +169,10 @@ def on_snapshot(verb: str) -> Change:
         return f"/api/workloads/{vm.pk}/snapshots/{row.pk}{verb}", None
 
     return change
+
+
+def on_backup(verb: str, body: Any = None) -> Change:
+    return lambda: (f"/api/backups/{backup_make(vm_make(host_make())).pk}{verb}", body)
 
 
 def in_bulk() -> tuple[str, Any]:
@@ -351,6 +356,11 @@ CHANGES: dict[str, Change] = {
     f"POST /api/workloads/{UUID}/snapshots": on_vm("/snapshots", {"name": "before"}),
     f"POST /api/workloads/{UUID}/snapshots/{NUMBER}/revert": on_snapshot("/revert"),
     f"DELETE /api/workloads/{UUID}/snapshots/{NUMBER}": on_snapshot(""),
+    f"POST /api/workloads/{UUID}/backups": on_vm("/backups", {"kind": "full"}),
+    f"POST /api/backups/{UUID}/verify": on_backup("/verify"),
+    f"POST /api/backups/{UUID}/restore": on_backup("/restore", {"name": "web-back"}),
+    f"DELETE /api/backups/{UUID}": on_backup(""),
+    f"PUT /api/backups/folders/{UUID}": lambda: (f"/api/backups/folders/{host_make().pk}", {"path": "/srv/backups"}),
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),
     f"POST /api/workloads/{UUID}/keep-apart": on_vm("/keep-apart", {"group": "shop"}),

@@ -106,6 +106,7 @@ def world(db: None) -> dict[str, str]:
                 name="box", version=1, kind="container", wish={"image": "redis:7", "cpu_cores": 1, "memory_mib": 64}
             ).pk
         ),
+        "backups": str(factories.backup_make(vm).pk),
         "flavours": str(Flavour.objects.create(name="small", cpu_cores=1, memory_mib=64, disk_gib=1).pk),
         "schedules": str(Schedule.objects.create(name="nightly", verb="stop", workload=vm, cron="0 22 * * *").pk),
         "plans": str(plan.pk),

@@ -25,6 +25,7 @@ MAKE_ROWS = (
     "create_vm",
     "create_container",
     "clone_vm",
+    "restore_vm",
     "measure_vm",
     "measure_container",
 )

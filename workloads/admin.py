@@ -6,6 +6,8 @@ from django.contrib import admin
 
 from hosts.admin_base import ReadOnlyAdmin
 from workloads.models import (
+    Backup,
+    BackupFolder,
     Console,
     ConsoleLog,
     Container,
@@ -46,6 +48,20 @@ class SnapshotAdmin(ReadOnlyAdmin):
     list_display = ("name", "vm", "taken_at", "has_memory", "is_current")
     list_select_related = ("vm",)
     search_fields = ("name", "vm__name")
+
+
+@admin.register(Backup)
+class BackupAdmin(ReadOnlyAdmin):
+    list_display = ("vm_name", "taken_at", "kind", "host_name", "folder", "state", "verified_at")
+    list_filter = ("kind", "state")
+    search_fields = ("vm_name", "vm_uuid")
+    list_select_related = ("parent",)
+
+
+@admin.register(BackupFolder)
+class BackupFolderAdmin(ReadOnlyAdmin):
+    list_display = ("host", "path")
+    list_select_related = ("host",)
 
 
 @admin.register(Schedule)

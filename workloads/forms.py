@@ -242,6 +242,18 @@ class CloneForm(StyledForm):
     start = forms.BooleanField(label="Start it when it is made", required=False)
 
 
+class RestoreForm(StyledForm):
+    """A VM made from a backup."""
+
+    name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
+    host = forms.ModelChoiceField(
+        Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED).order_by("name"),
+        required=False,
+        empty_label="where the backup lies",
+        help_text="Another host needs to see the same folder.",
+    )
+
+
 class ContainerForm(StyledForm):
     name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
     image = forms.CharField(

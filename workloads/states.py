@@ -24,6 +24,7 @@ WorkloadVerb = Literal[
     "snapshot",
     "clone",
     "save_image",
+    "back_up",
     "rename",
     "recreate",
     "delete",
@@ -53,6 +54,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "snapshot",
     "clone",
     "save_image",
+    "back_up",
     "rename",
     "recreate",
     "delete",
@@ -74,6 +76,7 @@ VM_ONLY = ON_ONLY | {
     "snapshot": "kept as a snapshot",
     "clone": "cloned",
     "save_image": "saved as an image",
+    "back_up": "backed up",
 }
 OFF_TOO = ("log", "diff")  # what a container that is off still has
 CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log", "top", "diff")}
@@ -109,6 +112,29 @@ def why_no_image(host: Any, verb: str, image: Any = None, now: datetime | None =
         return f"{host.name} takes no new work. End its maintenance first."
     if verb == "remove" and image.used_by:
         return f"{image.label} is used by {', '.join(image.used_by[:5])}. Delete what is made from it first."
+    return None
+
+
+def why_no_backup_verb(
+    backup: Any, verb: str, *, host: Any = None, busy: str | None = None, now: datetime | None = None
+) -> str | None:
+    """None, or why a backup cannot be checked, deleted or restored ("verify", "delete", "restore") now.
+
+    `host`: where the VM shall be restored, if not on the backup's own.
+    """
+    if busy:
+        return busy
+    host = host or backup.host
+    if host is None:
+        return f"The host {backup.host_name}, on which it lies, is gone."
+    if host.power == "off":
+        return f"{host.name} is powered off. Power it on first."
+    if is_silent(host, now):
+        return f"{host.name} does not answer. Wait until it does."
+    if backup.state == "removing" and verb != "delete":
+        return "It is being removed."
+    if backup.state == "damaged" and verb == "restore":
+        return f"It is damaged: {backup.sentence} Verify it again once that is mended."
     return None
 
 
@@ -170,6 +196,8 @@ def _state_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
         return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
     if verb in ("resize", "snapshot") and state not in ("running", "paused", "stopped", "crashed"):
         return f"{name} is {state}; wait until it runs or is stopped."
+    if verb == "back_up":
+        return _backup_reason(workload)
     if verb in ("clone", "save_image"):
         return _copy_reason(workload)
     if verb == "rename":
@@ -188,6 +216,14 @@ def _copy_reason(workload: Any) -> str | None:
         return f"{workload.name} was not made by Stowage, which copies only what it knows in full."
     if workload.state != "stopped":
         return f"{workload.name} is {workload.state}; its disks are copied while it is stopped. Stop it first."
+    return None
+
+
+def _backup_reason(workload: Any) -> str | None:
+    if workload.is_adopted:
+        return f"{workload.name} was not made by Stowage, which backs up only what it knows in full."
+    if workload.state not in ("running", "paused", "stopped", "crashed"):
+        return f"{workload.name} is {workload.state}; wait until it runs or is stopped."
     return None
 
 

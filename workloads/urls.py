@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from workloads.views import (
+    backups,
     bulk,
     choosing,
     consoles,
@@ -66,6 +67,7 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/grow-disk/", workloads.disk_grow, name="workload-grow-disk"),
     path("workloads/<uuid:uuid>/clone/", copies.vm_clone, name="vm-clone"),
     path("workloads/<uuid:uuid>/save-image/", copies.vm_save_image, name="vm-save-image"),
+    path("workloads/<uuid:uuid>/backups/", backups.vm_back_up, name="vm-back-up"),
     path("workloads/<uuid:uuid>/snapshots/", snapshots.snapshot_take, name="snapshot-take"),
     path("workloads/<uuid:uuid>/snapshots/<int:number>/revert/", snapshots.snapshot_revert, name="snapshot-revert"),
     path("workloads/<uuid:uuid>/snapshots/<int:number>/delete/", snapshots.snapshot_delete, name="snapshot-delete"),
@@ -76,6 +78,11 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/console/<operated_console:kind>/", consoles.workload_program, name="workload-program"),
     path("consoles/<uuid:uuid>/end/", consoles.console_end, name="console-end"),
     path("console-logs/<uuid:uuid>/remove/", consoles.console_log_remove, name="console-log-remove"),
+    path("backups/", backups.backup_list, name="backups"),
+    path("backups/<uuid:uuid>/restore/", backups.backup_restore, name="backup-restore"),
+    path("backups/<uuid:uuid>/verify/", backups.backup_verify, name="backup-verify"),
+    path("backups/<uuid:uuid>/delete/", backups.backup_delete, name="backup-delete"),
+    path("hosts/<uuid:uuid>/backup-folder/", backups.backup_folder_set, name="backup-folder"),
     path("schedules/", schedules.schedule_list, name="schedules"),
     path("schedules/new/", schedules.schedule_new, name="schedule-new"),
     path("schedules/<uuid:uuid>/", schedules.schedule_page, name="schedule"),

@@ -102,6 +102,7 @@ class FakeDomain:
     machine: str = "q35"
     accelerator: str = "tcg"
     snapshots: list[FakeSnapshot] = field(default_factory=list)
+    checkpoints: list[str] = field(default_factory=list)
     boots: int = 0
     managed: bool = True
 
@@ -143,6 +144,7 @@ class FakeHost:
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     files: dict[str, FakeFile] = field(default_factory=dict)
+    backups: dict[str, FakeFile] = field(default_factory=dict)  # by path, finished or not
 
     def pool_of(self, path: str) -> FakePool | None:
         """The pool in whose directory the path lies."""
@@ -359,6 +361,7 @@ class FakeDataCenter:
                 "containers": {u: copy.deepcopy(vars(c)) for u, c in host.containers.items()},
                 "files": {p.name: sorted(p.files) for p in host.pools},
                 "container_volumes": {n: vars(v).copy() for n, v in host.container_volumes.items()},
+                "backups": sorted(host.backups),
                 "bridges": sorted(host.bridges),
                 "powered": host.powered,
             }

@@ -85,6 +85,8 @@ def hostd_config(plan: HostPlan, layout: Layout, address: str, control_url: str,
         # One host, so that a host's shell can be tried; off is what a real host begins with.
         "host_shell": plan.number == 0,
         "bind_paths": ["/run/given"],  # for trials; nothing is there at first
+        # The first is the host's own; the second all hosts of the lab see, as a network share would be.
+        "backup_paths": ["/var/lib/stowage/backups", "/var/lib/stowage/shared/backups"],
         "probe_kernel": str(layout.probe_kernel),
     }
 

@@ -52,6 +52,9 @@ class PlaneConfig:
     host_shell: bool = False
     # Folders of this host that containers may be given, with all that is below them; none, if not given.
     bind_paths: tuple[str, ...] = ()
+    # Folders of this host that backups of VMs may lie in, with all that is below them; the first is taken unless
+    # another is asked for. None, if not given: no backups.
+    backup_paths: tuple[str, ...] = ()
     # A Linux kernel for the trial of KVM, where /boot has none.
     probe_kernel: str = ""
 
@@ -95,7 +98,8 @@ def config_from_data(data: dict[str, Any], site: str | None = None) -> PlaneConf
         )
     values["host_shell"] = values.get("host_shell") is True
     values["pools"] = tuple(PoolPlace(pool["name"], pool["path"]) for pool in values.get("pools") or ())
-    values["bind_paths"] = tuple(str(path) for path in values.get("bind_paths") or () if str(path).startswith("/"))
+    for key in ("bind_paths", "backup_paths"):
+        values[key] = tuple(str(path) for path in values.get(key) or () if str(path).startswith("/"))
     if missing := [key for key in ("name", "state_dir") if not values.get(key)]:
         raise Invalid(f"The configuration lacks {' and '.join(missing)}.")
     return PlaneConfig(**values)

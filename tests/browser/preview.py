@@ -101,7 +101,7 @@ def furnish() -> None:
     from hosts.audit import audit_write
     from hosts.models import Entry, Host, Operation, Site, Wake
     from tests import factories
-    from workloads.models import Sighting, Workload
+    from workloads.models import Sighting, VirtualMachine, Workload
 
     now = timezone.now()
     users = {}
@@ -196,6 +196,14 @@ def furnish() -> None:
     Workload.objects.filter(name__in=("web-1", "web-2")).update(anti_affinity_group="web")
     Workload.objects.filter(name="build").update(state="paused", state_reason="paused (user)")
     Workload.objects.filter(name="mirror").update(state="stopped", state_reason="exited (0)")
+    kept = list(VirtualMachine.objects.filter(name__in=("web-1", "wiki")).order_by("name"))
+    full = factories.backup_make(kept[0], taken_at=now - timedelta(days=2), verified_at=now - timedelta(days=1))
+    part = factories.backup_make(kept[0], parent=full, taken_at=now - timedelta(days=1), verified_at=now)
+    factories.backup_make(kept[0], parent=part, taken_at=now - timedelta(hours=3))
+    moved = "Its host no longer knows what has changed since the last backup. It was moved, restored or renamed."
+    factories.backup_make(kept[1], taken_at=now - timedelta(days=3), sentence=moved)
+    damaged = "vda.qcow2 is not what was written: its checksum differs."
+    factories.backup_make(kept[1], taken_at=now - timedelta(days=9), state="damaged", sentence=damaged)
     lost = factories.host_make("node-07", rack=racks[1], last_seen_at=now - timedelta(minutes=4))
     factories.vm_make(lost, "archive", state="unknown", state_reason="its host does not answer")
     Host.objects.create(

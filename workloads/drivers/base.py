@@ -5,7 +5,7 @@ Every verb is an "ensure": done twice it equals done once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -138,6 +138,40 @@ STEADY = "It runs; it has no health check."  # what `wait_healthy` says of a con
 
 
 @dataclass(frozen=True)
+class BackupDisk:
+    """A disk to be backed up into the new file `path`. Of a tracked one its changes are remembered, as qcow2 can."""
+
+    target: str
+    path: str
+    is_tracked: bool = True
+
+
+@dataclass(frozen=True)
+class BackupOrder:
+    """What a running VM's host is to copy, and the checkpoint to make meanwhile (empty: none).
+
+    With `since`, the name of an earlier checkpoint, only what changed after it is copied of the tracked disks.
+    """
+
+    uuid: str
+    disks: tuple[BackupDisk, ...]
+    checkpoint: str = ""
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class BackupProgress:
+    """How far a running backup has come."""
+
+    done_bytes: int
+    total_bytes: int
+
+    @property
+    def percent(self) -> float | None:
+        return min(100.0, 100.0 * self.done_bytes / self.total_bytes) if self.total_bytes > 0 else None
+
+
+@dataclass(frozen=True)
 class RegistryLogin:
     """Who a host is to the registry of that address."""
 
@@ -235,6 +269,24 @@ class VirtualMachines(Protocol):
     def snapshot_delete(self, uuid: str, name: str, operation: str = "") -> None:
         """Ensures that the snapshot is gone; with `operation` only if that operation took it."""
 
+    def backup(
+        self, order: BackupOrder, on_progress: Callable[[BackupProgress], None], is_aborted: Callable[[], bool]
+    ) -> None:
+        """Copies the disks of a VM that is on, as they are at one moment; blocks until all is in the files.
+
+        Raises NotFound when its host does not know, or no longer well, what changed since `order.since`; nothing
+        was begun then. After any failure no checkpoint and no job of the order is left.
+        """
+
+    def backup_end(self, uuid: str, folder: str, checkpoint: str = "") -> None:
+        """Ensures that no job writes into the folder, nor is there such a checkpoint; also of a VM that is gone."""
+
+    def checkpoints_drop(self, uuid: str, keep: str = "") -> None:
+        """Ensures that of the checkpoints that Stowage made only `keep` is left; the backup after that is a full one.
+
+        libvirt neither moves nor renames a VM with checkpoints, and lets it have no snapshots beside them.
+        """
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None: ...
 
     def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
@@ -263,6 +315,9 @@ class Volumes(Protocol):
 
     def flatten(self, source: DescribedDisk, target: Path, running: Running | None = None) -> None:
         """Writes the disk's content to `target` as one compressed qcow2 file; a disk in use is Refused."""
+
+    def restore(self, disk: DiskSpec, vm_uuid: str, chain: Sequence[str], running: Running | None = None) -> bool:
+        """As `ensure`, from the files of a backup, the full one first and then what changed; none is written to."""
 
     def room_check(self, path: str, more_bytes: int) -> None:
         """Raises Refused when the file's pool has not that much room left, or when it lies in no pool."""
@@ -309,6 +364,41 @@ class Volumes(Protocol):
 
     def image_unpack(self, path: str, image_format: str, target: str, running: Running | None = None) -> None:
         """Makes what the cache keeps from an inspected image: qcow2, uncompressed, so that a disk is a plain copy."""
+
+
+class BackupFolders(Protocol):
+    """The folders of one host that backups lie in: `folder`/VM/backup, there as a whole or not at all.
+
+    A backup is written in a place of its own ("*.part") and gets its name when all of it is on the disk.
+    """
+
+    def folder(self, asked: str) -> str:
+        """The folder, made where it is missing; the host's first where none is asked for. Refused unless allowed."""
+
+    def begin(self, folder: str, vm: str, backup: str, need_bytes: int) -> str:
+        """An empty place to write to, with that much room; its path."""
+
+    def copy_at_rest(self, disk: DescribedDisk, path: str, running: Running | None = None) -> None:
+        """Copies the disk of a VM that is off; one in use is Refused."""
+
+    def seal(
+        self, folder: str, vm: str, backup: str, manifest: dict[str, Any], running: Running | None = None
+    ) -> dict[str, Any]:
+        """Adds sizes and checksums to the manifest's files, keeps it beside them, and gives the backup its name."""
+
+    def manifest(self, folder: str, vm: str, backup: str) -> dict[str, Any] | None:
+        """What `seal` kept; None when there is no such backup."""
+
+    def check(
+        self, folder: str, vm: str, backup: str, files: Sequence[dict[str, Any]], running: Running | None = None
+    ) -> None:
+        """Raises Refused unless each file is there, has its checksum, and is sound as an image."""
+
+    def file(self, folder: str, vm: str, backup: str, name: str) -> str:
+        """The path of one of its files."""
+
+    def remove(self, folder: str, vm: str, backup: str) -> None:
+        """Ensures that nothing is left of the backup, finished or not."""
 
 
 class Containers(Protocol):

@@ -6,7 +6,7 @@ Faults are planned on the world by the names that the calls below carry ("vm.sta
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +28,8 @@ from hosts.drivers.fake import (
 from hosts.errors import NotFound, Refused, Rejected
 from hosts.units import gib_to_bytes
 from workloads.drivers.base import (
+    BackupOrder,
+    BackupProgress,
     DescribedDisk,
     DescribedSnapshot,
     Location,
@@ -38,6 +40,7 @@ from workloads.drivers.base import (
     Running,
     VmDescription,
 )
+from workloads.drivers.fake_backups import FakeBackupFolders
 from workloads.drivers.fake_volumes import FakeContainerVolumes
 from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, VmSpec
 from workloads.drivers.volume_spec import names_of
@@ -239,6 +242,38 @@ class FakeMachines(FakeHypervisor):
             domain = self.host.domain(uuid)
             domain.snapshots = [s for s in domain.snapshots if s.name != name or operation not in ("", s.operation)]
 
+    def backup(
+        self, order: BackupOrder, on_progress: Callable[[BackupProgress], None], is_aborted: Callable[[], bool]
+    ) -> None:
+        with self.world.call(self.host, "vm.backup"):
+            domain = self.host.domain(order.uuid)
+            if domain.state not in ACTIVE:
+                raise Refused(f"The VM {domain.name} went off meanwhile. Try again.")
+            if order.since and order.since not in domain.checkpoints:
+                raise NotFound("Its host no longer knows what has changed since the last backup.")
+            on_progress(BackupProgress(1, 2))
+            if is_aborted():
+                raise Refused("The backup was cancelled.")
+            disks = {disk.target: disk for disk in domain.disks}
+            for disk in order.disks:
+                path = disks[disk.target].path
+                file = self.host.files_for(path)[path]
+                self.host.backups[disk.path] = FakeFile(file.content, file.size_bytes)
+            if order.checkpoint:
+                domain.checkpoints.append(order.checkpoint)
+
+    def backup_end(self, uuid: str, folder: str, checkpoint: str = "") -> None:
+        with self.world.call(self.host, "vm.backup_end"):
+            domain = self.host.domains.get(uuid)
+            if domain is not None:
+                domain.checkpoints = [name for name in domain.checkpoints if name != checkpoint]
+
+    def checkpoints_drop(self, uuid: str, keep: str = "") -> None:
+        with self.world.call(self.host, "vm.checkpoints_drop"):
+            domain = self.host.domains.get(uuid)
+            if domain is not None:
+                domain.checkpoints = [name for name in domain.checkpoints if name == keep]
+
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self.world.call(self.host, "vm.stamp"):
             domain = self.host.domain(uuid)
@@ -280,7 +315,7 @@ class FakeMachines(FakeHypervisor):
             if is_aborted():
                 raise Refused("The migration was cancelled; the VM stayed.")
             self._copy_files(domain, target, order.copied_targets)
-            moved = FakeDomain(**{**vars(domain), "state": "paused", "reason": "paused (user)"})
+            moved = FakeDomain(**{**vars(domain), "checkpoints": [], "state": "paused", "reason": "paused (user)"})
             target.domains[order.uuid] = moved
             if fault is None or fault.mode != "half":
                 del self.host.domains[order.uuid]
@@ -341,6 +376,12 @@ class FakeVolumes:
     def image_accept(self, file: Path, image_format: str, made: Path, running: Running) -> Path:
         with self.world.call(self.host, "volume.image_accept"):
             return file
+
+    def restore(self, disk: DiskSpec, vm_uuid: str, chain: Sequence[str], running: Running | None = None) -> bool:
+        if not self.ensure(disk, vm_uuid, None, running):
+            return False
+        self.host.files_for(disk.path)[disk.path].content = self.host.backups[chain[-1]].content
+        return True
 
     def pool_of(self, path: str) -> tuple[str, str] | None:
         pool = self.host.pool_of(path)
@@ -632,6 +673,7 @@ def fake_drivers(world: FakeDataCenter, host: str) -> dict[str, object]:
         "hypervisor": machines,
         "machines": machines,
         "volumes": FakeVolumes(world, host),
+        "backups": FakeBackupFolders(world, host),
         "engine": containers,
         "containers": containers,
         "container_volumes": FakeContainerVolumes(world, host),

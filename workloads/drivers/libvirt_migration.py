@@ -20,6 +20,7 @@ from hosts.drivers.libvirt_errors import foreign_error, is_code
 from hosts.drivers.libvirt_host import LibvirtHost
 from hosts.errors import DriverError, Refused, StowageError, TimedOut, Vanished
 from workloads.drivers.base import MigrationOrder, MigrationProgress, MigrationResult
+from workloads.drivers.libvirt_backup import checkpoints_drop
 
 POLL_S = 0.25  # a small VM is gone within a second; the plane tells once a second what was seen last
 # How long libvirt may take to give up after an abort before we stop waiting and report "unknown".
@@ -61,6 +62,8 @@ def migrate(
         if not runs_already and state != "running":
             raise Refused(f"The VM {facts.name} is {reason}; only a running VM moves live.")
         flags, parameters = call_of(order, facts)
+        if not runs_already:
+            checkpoints_drop(domain)  # libvirt moves none, so the backup after this is a full one
     send = None if runs_already else lambda: domain.migrateToURI3(order.destination_uri, parameters, flags)
     return _Sending(domain, facts.name, order, on_progress, is_aborted).run(send)
 

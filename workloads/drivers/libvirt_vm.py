@@ -14,9 +14,11 @@ from hosts.drivers.domain_state import domain_state
 from hosts.drivers.libvirt_errors import is_code
 from hosts.drivers.libvirt_host import LibvirtHost
 from hosts.errors import NotFound, Refused, TimedOut
-from workloads.drivers import domain_xml, libvirt_migration, libvirt_snapshots
+from workloads.drivers import domain_xml, libvirt_backup, libvirt_migration, libvirt_snapshots
 from workloads.drivers.arrival import Destination, arrival_check
 from workloads.drivers.base import (
+    BackupOrder,
+    BackupProgress,
     DescribedDisk,
     DescribedSnapshot,
     Location,
@@ -198,6 +200,7 @@ class LibvirtMachines:
                 raise Refused(f"The VM {old} is on; libvirt renames it only while it is off.")
             if domain.snapshotNum():
                 raise Refused(f"The VM {old} has snapshots, with which libvirt does not rename it. Delete them first.")
+            libvirt_backup.checkpoints_drop(domain)
             try:
                 domain.rename(name)
             except libvirt.libvirtError:
@@ -260,7 +263,9 @@ class LibvirtMachines:
 
     def snapshot_take(self, uuid: str, name: str, operation: str) -> None:
         with self._host.calls("take a snapshot of the VM") as connection:
-            libvirt_snapshots.take(_require(connection, uuid), name, operation)
+            domain = _require(connection, uuid)
+            libvirt_backup.checkpoints_drop(domain)  # libvirt has no snapshots beside checkpoints
+            libvirt_snapshots.take(domain, name, operation)
 
     def snapshot_revert(self, uuid: str, name: str) -> None:
         with self._host.calls("bring the VM back to its snapshot") as connection:
@@ -269,6 +274,27 @@ class LibvirtMachines:
     def snapshot_delete(self, uuid: str, name: str, operation: str = "") -> None:
         with self._host.calls("delete the VM's snapshot") as connection:
             libvirt_snapshots.delete(_require(connection, uuid), name, operation)
+
+    def backup(
+        self, order: BackupOrder, on_progress: Callable[[BackupProgress], None], is_aborted: Callable[[], bool]
+    ) -> None:
+        with self._host.calls("back up the VM") as connection:
+            domain = _require(connection, order.uuid)
+            if not _is_active(domain):
+                raise Refused(f"The VM {domain.name()} went off meanwhile. Try again.")
+            libvirt_backup.run(domain, order, on_progress, is_aborted)
+
+    def backup_end(self, uuid: str, folder: str, checkpoint: str = "") -> None:
+        with self._host.calls("end the VM's backup") as connection:
+            domain = _lookup(connection, uuid)
+            if domain is not None:
+                libvirt_backup.end(domain, [], checkpoint, folder)
+
+    def checkpoints_drop(self, uuid: str, keep: str = "") -> None:
+        with self._host.calls("take away the VM's checkpoints") as connection:
+            domain = _lookup(connection, uuid)
+            if domain is not None:
+                libvirt_backup.checkpoints_drop(domain, keep)
 
     def stamp(self, uuid: str, generation: int, operation: str = "") -> None:
         with self._host.calls("stamp the VM") as connection:

@@ -7,15 +7,17 @@ VM's uuid in its name was made by Stowage and may be deleted; any other is set a
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hosts.errors import DriverError, Refused
 from hosts.units import GIB, gib_to_bytes
@@ -101,7 +103,7 @@ class PoolVolumes:
                 _run([QEMU_IMG, "create", "-q", "-f", disk.format, "--", part, str(size_bytes)])
                 return
             if disk.format == "qcow2":
-                _wait_for(["cp", "--reflink=auto", "--", image_path, part], running)
+                wait_for(["cp", "--reflink=auto", "--", image_path, part], running)
             else:
                 _convert(image_path, "qcow2", part, disk.format, running)
             if size_bytes != qcow2_size_judged(image_path):
@@ -149,6 +151,19 @@ class PoolVolumes:
         if source.used_bytes + RESERVE_BYTES > shutil.disk_usage(folder).free:
             raise Refused(f"The host has too little room in {folder} for a copy of the disk {source.target}.")
         _convert(source.path, source.format, str(target), "qcow2", running, "-c")
+
+    def restore(self, disk: DiskSpec, vm_uuid: str, chain: Sequence[str], running: Running | None = None) -> bool:
+        size_bytes = gib_to_bytes(disk.size_gib)
+
+        def write(part: str) -> None:
+            stored_bytes = max(qcow2_size_judged(path) for path in chain)
+            if stored_bytes > size_bytes:
+                raise Refused(f"What was kept of {disk.target} needs {stored_bytes / GIB:.2f} GiB at least.")
+            wait_for([QEMU_IMG, "convert", "-O", disk.format, "--", _chained(chain), part], running)
+            if size_bytes > qcow2_size_judged(chain[-1]):
+                _run([QEMU_IMG, "resize", "-q", "-f", disk.format, "--", part, str(size_bytes)])
+
+        return self._make(disk, vm_uuid, None, write)
 
     def room_check(self, path: str, more_bytes: int) -> None:
         folder = self._pool_folder(path)
@@ -326,10 +341,22 @@ def _convert(
 ) -> None:
     """A full copy of the image without its snapshots; no chain leads back to it."""
     formats = ("-f", source_format, "-O", target_format)
-    _wait_for([QEMU_IMG, "convert", *options, *formats, "--", source, target], running)
+    wait_for([QEMU_IMG, "convert", *options, *formats, "--", source, target], running)
 
 
-def _wait_for(command: list[str], running: Running | None) -> None:
+def _chained(chain: Sequence[str]) -> str:
+    """The files of a chain, each leaning on the one before, as one image that is only read.
+
+    Said to qemu-img from outside, for the files themselves name no other: none is changed, and none is followed.
+    Source: QEMU's block driver options, "json:" file names.
+    """
+    node: dict[str, Any] | None = None
+    for path in chain:
+        node = {"driver": "qcow2", "file": {"driver": "file", "filename": path}, "backing": node}
+    return "json:" + json.dumps(node)
+
+
+def wait_for(command: list[str], running: Running | None) -> None:
     """Runs a command that makes a copy, and kills it when the step should stop."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:

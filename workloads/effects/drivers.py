@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hosts.drivers.libvirt_host import LibvirtHost
     from hosts.plane.config import PlaneConfig
     from hosts.plane.context import PlaneContext
-    from workloads.drivers.base import Containers, ContainerVolumes, VirtualMachines, Volumes
+    from workloads.drivers.base import BackupFolders, Containers, ContainerVolumes, VirtualMachines, Volumes
 
 
 def machines(context: PlaneContext) -> VirtualMachines:
@@ -50,6 +50,18 @@ def container_volumes(context: PlaneContext) -> ContainerVolumes:
         return DockerVolumes(engine)
 
     return context.drivers.get("container_volumes", make)
+
+
+def backups(context: PlaneContext) -> BackupFolders:
+    """The folders of the host that backups lie in."""
+
+    def make(config: PlaneConfig) -> BackupFolders:
+        from workloads.drivers.backup_folders import HostBackupFolders
+
+        return HostBackupFolders(config.backup_paths, files)
+
+    files = volumes(context)  # before: drivers are made one at a time
+    return context.drivers.get("backups", make)
 
 
 def volumes(context: PlaneContext) -> Volumes:

@@ -1,4 +1,5 @@
 from workloads.models.arrival import ImageArrival
+from workloads.models.backup import Backup, BackupFolder
 from workloads.models.console import Console, ConsoleLog
 from workloads.models.host_image import HostImage, Registry
 from workloads.models.image import Image
@@ -10,6 +11,8 @@ from workloads.models.template import Flavour, Template
 from workloads.models.workload import Container, Sighting, VirtualMachine, Workload
 
 __all__ = [
+    "Backup",
+    "BackupFolder",
     "Console",
     "ConsoleLog",
     "Container",

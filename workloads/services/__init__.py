@@ -6,6 +6,7 @@ sentence that says what to do. What touches a machine becomes an operation, whic
 
 from workloads.services.apart import workload_keep_apart
 from workloads.services.arrivals import arrival_begin, arrival_finish, arrival_give_up, arrival_write, image_fetch
+from workloads.services.backups import backup_delete, backup_folder_set, backup_restore, backup_verify, vm_back_up
 from workloads.services.bulk import workloads_bulk
 from workloads.services.capacity import host_choose, refuse_without_room
 from workloads.services.cloning import vm_clone
@@ -52,6 +53,10 @@ __all__ = [
     "arrival_give_up",
     "arrival_write",
     "choice_measure",
+    "backup_delete",
+    "backup_folder_set",
+    "backup_restore",
+    "backup_verify",
     "console_end",
     "container_create",
     "container_image_pull",
@@ -86,6 +91,7 @@ __all__ = [
     "template_save",
     "template_use",
     "ticket_issue",
+    "vm_back_up",
     "vm_clone",
     "vm_create",
     "vm_save_image",

@@ -23,6 +23,7 @@ from hosts.services.doors import busy_with
 from workloads import queries, services
 from workloads.models import VirtualMachine, Workload
 from workloads.states import why_not
+from workloads.views.backups import backups_of
 from workloads.views.bulk import LABELS
 from workloads.views.consoles import console_links, look_links
 from workloads.views.snapshots import snapshots_shown, why_not_taken
@@ -97,6 +98,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "recreate_why_not": reason("recreate"),
         "clone_why_not": reason("clone"),
         "image_why_not": reason("save_image"),
+        "backup_why_not": reason("back_up"),
+        "backups": backups_of(request, workload),
         "snapshot_why_not": why_not_taken(own, reason("snapshot")),
         "snapshots": snapshots_shown(workload, own, reason("snapshot")),
         "next_size": queries.next_size(own),

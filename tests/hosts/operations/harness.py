@@ -36,6 +36,7 @@ effects_load(
         "hosts.plane.host_effects",
         "hosts.plane.power_effects",
         "workloads.effects.vm",
+        "workloads.effects.vm_backups",
         "workloads.effects.migrate",
         "workloads.effects.container",
         "workloads.effects.image_arrival",

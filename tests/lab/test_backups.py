@@ -1,0 +1,136 @@
+"""Backups on real libvirt: what a guest had on its disk, and what changed since, is in a VM made from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.api_person import ApiPerson
+from tests.lab.flow import HOST, OTHER, eventually, forget
+from tests.stack import Stack
+
+SHARED = "/var/lib/stowage/shared/backups"
+
+
+class Disk:
+    """The disk of a VM as its guest writes to it, and its content as a checksum."""
+
+    def __init__(self, stack: Stack, host: str, name: str) -> None:
+        self.stack, self.host, self.name = stack, host, name
+        self.path = stack.inside(host, "virsh", "domblklist", name).split("vda ")[1].split()[0]
+
+    def write(self, command: str) -> None:
+        """By the running QEMU itself, as the guest's own writes go."""
+        order = f'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "{command}"'
+        answer = self.stack.inside(self.host, "virsh", "qemu-monitor-command", self.name, "--hmp", order)
+        assert not answer.strip(), answer  # what it did QEMU writes to its own log
+
+    def sum(self) -> str:
+        raw = f"/tmp/{self.name}.raw"
+        self.stack.inside(self.host, "qemu-img", "convert", "-O", "raw", self.path, raw)
+        digest = self.stack.inside(self.host, "sha256sum", raw).split()[0]
+        self.stack.inside(self.host, "rm", raw)
+        return digest
+
+
+def backups_of(person: ApiPerson, uuid: str) -> list[dict[str, Any]]:
+    """Oldest first."""
+    rows: list[dict[str, Any]] = person.get(f"/workloads/{uuid}/backups")
+    return rows[::-1]
+
+
+def checkpoints(stack: Stack, name: str = "flow-vm") -> list[str]:
+    return stack.inside(HOST, "virsh", "checkpoint-list", name, "--name").split()
+
+
+def test_a_chain_of_backups_outlives_its_vm_and_becomes_another_one_with_equal_content(
+    stack: Stack, person: ApiPerson, vm: dict[str, Any]
+):
+    path, disk = f"/workloads/{vm['uuid']}", Disk(stack, HOST, "flow-vm")
+    person.call("PUT", f"/backups/folders/{person.host(HOST)['uuid']}", {"path": SHARED})
+    made: list[str] = []
+    try:
+        disk.write("write -P 0x11 400M 64k")
+        disk.write("write -P 0x22 410M 64k")
+        person.done("POST", f"{path}/backups", {"kind": "incremental"})
+        disk.write("write -P 0x5a 400M 64k")
+        disk.write("write -z 410M 64k")
+        person.done("POST", f"{path}/backups", {"kind": "incremental"})
+        full, part = backups_of(person, vm["uuid"])
+        assert (full["kind"], part["kind"], part["parent"]) == ("full", "incremental", full["uuid"])
+        assert part["size_bytes"] < full["size_bytes"] / 2 and checkpoints(stack) == [f"stowage-{part['uuid']}"]
+        status, answer = person.call("DELETE", f"/backups/{full['uuid']}")
+        assert status == 409 and "rests on" in answer["message"]
+
+        person.done("POST", f"/backups/{part['uuid']}/verify")
+        assert all(row["verified_at"] for row in backups_of(person, vm["uuid"]))
+        person.done("POST", f"{path}/stop?force=true")
+        content = disk.sum()
+        person.done("DELETE", path)
+        assert person.call("GET", path)[0] == 404
+
+        for host, name in ((HOST, "flow-back"), (OTHER, "flow-away")):
+            wanted = {"name": name, "host": person.host(host)["uuid"]}
+            person.done("POST", f"/backups/{part['uuid']}/restore", wanted)
+            back = person.workload(name)
+            assert back is not None and back["state"] == "stopped"
+            made.append(back["uuid"])
+            assert Disk(stack, host, name).sum() == content
+        person.done("POST", f"/workloads/{made[0]}/start")
+
+        # somebody changes a byte: it is found, and nothing is made from it
+        file = f"{full['folder']}/{vm['uuid']}/{full['uuid']}/vda.qcow2"
+        stack.inside(HOST, "sh", "-c", f"printf x | dd of={file} bs=1 seek=300000 conv=notrunc")
+        status, begun = person.call("POST", f"/backups/{part['uuid']}/verify")
+        ended = person.ended(begun["uuid"])
+        assert ended["state"] == "failed" and "checksum differs" in str(ended)
+        assert person.get(f"/backups/{full['uuid']}")["state"] == "damaged"
+        for row in (part, full):
+            person.done("DELETE", f"/backups/{row['uuid']}")
+        assert backups_of(person, vm["uuid"]) == []
+        assert stack.inside(HOST, "find", SHARED, "-type", "f") == ""
+    finally:
+        for uuid in made:
+            forget(person, uuid)
+
+
+def test_what_ends_a_chain_makes_the_next_one_full_and_old_ones_go(stack: Stack, person: ApiPerson, vm: dict[str, Any]):
+    path = f"/workloads/{vm['uuid']}"
+
+    def back_up(**values: Any) -> dict[str, Any]:
+        person.done("POST", f"{path}/backups", values)
+        return backups_of(person, vm["uuid"])[-1]
+
+    first = back_up()
+    person.done("POST", f"{path}/snapshots", {"name": "before"})
+    assert checkpoints(stack) == []
+    beside = back_up()
+    assert beside["kind"] == "full" and "snapshots" in beside["sentence"]
+    person.done("DELETE", f"{path}/snapshots/{person.get(f'{path}/snapshots')[0]['number']}")
+    lost = back_up()
+    assert lost["kind"] == "full" and "no longer knows" in lost["sentence"], lost
+    assert back_up()["kind"] == "incremental"
+    person.done("POST", f"{path}/stop?force=true")
+    at_rest = back_up(keep=2)
+    assert at_rest["kind"] == "full" and at_rest["was_off"] and "off" in at_rest["sentence"]
+    kept = {row["uuid"] for row in backups_of(person, vm["uuid"])}
+    assert first["uuid"] not in kept and beside["uuid"] not in kept and {lost["uuid"], at_rest["uuid"]} < kept
+    person.done("POST", f"{path}/start")
+    assert back_up()["kind"] == "incremental"  # the disk's own notes outlast a stop
+
+    person.done("POST", f"{path}/move", {"target": person.host(OTHER)["uuid"]})
+    eventually(lambda: person.get(path)["host"] == OTHER, 30)
+    assert back_up()["kind"] == "full"
+
+
+@pytest.mark.parametrize("cut", ["cancel"])
+def test_a_backup_that_is_cancelled_leaves_nothing(stack: Stack, person: ApiPerson, vm: dict[str, Any], cut: str):
+    path = f"/workloads/{vm['uuid']}"
+    status, begun = person.call("POST", f"{path}/backups", {"kind": "full"})
+    assert status == 202
+    person.call("POST", f"/operations/{begun['uuid']}/cancel")
+    ended = person.ended(begun["uuid"])
+    if ended["state"] == "cancelled":
+        assert backups_of(person, vm["uuid"]) == [] and checkpoints(stack) == []
+        assert vm["uuid"] not in stack.inside(HOST, "find", "/var/lib/stowage/", "-name", "*.part")
