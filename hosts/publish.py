@@ -28,7 +28,8 @@ _thread: threading.Thread | None = None
 def publish_change(kind: str, thing_id: object, what: str = "changed") -> None:
     """Tells open pages that a thing changed, once the caller's transaction stands. Never raises, never waits.
 
-    `kind` is "operation", "host", "workload", "plan", "question", "schedule", "backup", "alert", "alert_rule" or "channel".
+    `kind` is "operation", "host", "workload", "plan", "question", "schedule", "backup", "alert", "alert_rule"
+    or "channel".
     Pages that miss it notice by their sequence and re-read.
     """
     transaction.on_commit(partial(_enqueue, (kind, str(thing_id), what)), robust=True)

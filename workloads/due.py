@@ -15,6 +15,8 @@ from cronsim import CronSim, CronSimError
 
 from hosts.errors import Invalid
 
+_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+
 
 def zone_of(name: str) -> ZoneInfo:
     """The time zone of that name; raises Invalid."""
@@ -30,7 +32,8 @@ def cron_check(expression: str) -> None:
         if len(fields) != 5:
             raise CronSimError("Wrong number of fields")
         CronSim(expression, datetime.now(UTC))
-        crontab(*fields)
+        # By name: celery's own order is another one, in which Sunday as 0 would be a day of the month.
+        crontab(**dict(zip(_FIELDS, fields, strict=True)))
     except (CronSimError, ParseException, ValueError) as error:
         raise Invalid(
             "Write five fields: minute, hour, day of the month, month, day of the week. “30 6 * * 1-5” is half past six"

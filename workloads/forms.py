@@ -32,6 +32,7 @@ VERBS = (
     ("pause", "pause"),
     ("resume", "resume"),
     ("save", "save to disk (VMs)"),
+    ("back_up", "back up (VMs)"),
     ("force_stop", "force off"),
     ("delete", "delete"),
 )
@@ -176,9 +177,27 @@ class ScheduleForm(WhenForm):
     name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
     verb = forms.ChoiceField(label="What", choices=VERBS)
     workload = forms.ModelChoiceField(Workload.objects.order_by("name"), empty_label="choose a workload")
+    kind = forms.ChoiceField(
+        label="Backups hold",
+        choices=(("incremental", "what changed since the last"), ("full", "everything")),
+        required=False,
+        help_text="For backing up only.",
+    )
+    keep = forms.IntegerField(
+        label="Full backups to keep",
+        min_value=0,
+        max_value=1000,
+        initial=0,
+        required=False,
+        help_text="For backing up only. The newest so many stay, with all that rests on them; 0 keeps all.",
+    )
 
     def values(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("name", "verb", "workload")} | self.when()
+        given = self.cleaned_data
+        values: dict[str, Any] = {name: given[name] for name in ("name", "verb", "workload")} | self.when()
+        if given["verb"] == "back_up":
+            values["wish"] = {"kind": given["kind"] or "incremental", "keep": given["keep"] or 0}
+        return values
 
 
 class VmForm(StyledForm):

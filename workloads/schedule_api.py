@@ -14,6 +14,7 @@ from hosts.api import OPERATE, VIEW, host_found
 from hosts.errors import Invalid, NotFound
 from workloads import services
 from workloads.api import first_boot_of, image_found, workload_found
+from workloads.backup_api import BackUpIn
 from workloads.models import Schedule
 from workloads.schemas import ContainerIn, VmIn
 
@@ -26,6 +27,7 @@ class ScheduleIn(Schema):
     workload: UUID | None = None
     vm: VmIn | None = None
     container: ContainerIn | None = None
+    backup: BackUpIn | None = None
     at: datetime | None = None
     cron: str = Field("", max_length=100)
     time_zone: str = Field("UTC", max_length=64)
@@ -82,8 +84,13 @@ def schedule_one(request: HttpRequest, uuid: UUID) -> Schedule:
 
 @router.post("", response={201: ScheduleOut}, auth=OPERATE)
 def schedule_create(request: HttpRequest, payload: ScheduleIn) -> Status[Schedule]:
-    """`verb` is one of a workload's, or create_vm with `vm`, or create_container with `container`."""
-    values = payload.dict(exclude={"vm", "container", "workload"})
+    """`verb` is one of a workload's, or create_vm with `vm`, or create_container with `container`.
+
+    With back_up, `backup` says what it holds and how many full ones are kept.
+    """
+    values = payload.dict(exclude={"vm", "container", "workload", "backup"})
+    if payload.verb == "back_up" and payload.backup is not None:
+        values["wish"] = payload.backup.dict()
     if payload.at is not None and payload.at.tzinfo is None:
         raise Invalid("Write the time with its zone, for example 2026-12-01T06:30:00+01:00.", field="at")
     if payload.workload is not None:

@@ -15,9 +15,11 @@ from tests.actors import client_of
 from tests.factories import backup_make, container_make, host_make, user_make, vm_make
 from workloads import services
 from workloads.backup_chains import chain_of, chains_beyond
-from workloads.models import Backup, BackupFolder, VirtualMachine
+from workloads.models import Backup, BackupFolder, Schedule, VirtualMachine
+from workloads.templatetags.schedule_words import does
 
 pytestmark = pytest.mark.django_db
+WINDOW = {"window_minutes": "15"}
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_a_wish_that_makes_no_sense_is_refused(vm: VirtualMachine, values: dict[
 
 
 def test_a_container_and_an_adopted_vm_have_none(host: Host):
-    with pytest.raises(Refused, match="only a VM can be backed up"):
+    with pytest.raises(Invalid, match="only a VM can be backed up"):
         services.vm_back_up(user_make(), container_make(host))
     with pytest.raises(Refused, match="not made by Stowage"):
         services.vm_back_up(user_make(), vm_make(host, "found", is_adopted=True))
@@ -251,3 +253,51 @@ def test_the_page_of_all_asks_no_more_for_more(vm: VirtualMachine, django_assert
     client = client_of("operator")
     with django_assert_max_num_queries(20):
         client.get("/backups/")
+
+
+# --- schedules
+
+
+def test_a_schedule_backs_up_and_keeps_as_many_as_it_says(vm: VirtualMachine):
+    admin = user_make("operator")
+    wish = {"kind": "full", "keep": 3}
+    schedule = services.schedule_create(admin, name="nightly", verb="back_up", workload=vm, wish=wish, cron="0 2 * * *")
+    now = timezone.now()
+    Schedule.objects.update(next_due_at=now)
+
+    run = services.schedule_ring(schedule.pk, now)
+
+    assert run is not None and run.operation is not None and run.sentence == ""
+    assert (run.operation.kind, run.operation.parameters["kind"], run.operation.parameters["keep"]) == (
+        "back_up_vm",
+        "full",
+        3,
+    )
+    assert services.schedule_ring(schedule.pk, now) is None
+    assert does(schedule) == "back up web-1 (full, keeping 3 full ones)"
+
+
+def test_a_schedule_that_could_never_back_up_is_not_made(vm: VirtualMachine, host: Host):
+    operator, when = user_make(), {"name": "x", "verb": "back_up", "cron": "0 2 * * *"}
+    for workload, wish, field in (
+        (container_make(host), {}, "workload"),
+        (vm, {"kind": "half"}, "kind"),
+        (vm, {"keep": 5000}, "keep"),
+    ):
+        with pytest.raises(Invalid) as refusal:
+            services.schedule_create(operator, workload=workload, wish=wish, **when)
+        assert refusal.value.field == field
+
+
+def test_the_form_of_schedules_asks_what_a_backup_shall_hold(vm: VirtualMachine):
+    client = client_of("operator")
+    said = {"name": "nightly", "verb": "back_up", "workload": str(vm.pk), "kind": "full", "keep": "2"}
+    answer = client.post("/schedules/new/", said | {"cron": "0 2 * * *", "time_zone": "UTC", "missed": "skip"} | WINDOW)
+
+    assert answer.status_code == 302, answer.content.decode()
+    assert Schedule.objects.get().wish == {"kind": "full", "keep": 2}
+    body = {"name": "weekly", "verb": "back_up", "workload": str(vm.pk), "cron": "0 2 * * 0"}
+    made = client.post("/api/schedules", body | {"backup": {"kind": "full", "keep": 4}}, "application/json")
+    assert made.status_code == 201, made.content
+    assert Schedule.objects.get(name="weekly").wish == {"kind": "full", "keep": 4}
+    assert "keeping 4 full ones" in client.get("/schedules/").content.decode()

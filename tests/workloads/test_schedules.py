@@ -44,6 +44,11 @@ def test_a_time_that_summer_time_leaves_out_is_due_when_the_clock_jumps_and_one_
     assert [time.isoformat() for time in autumn] == ["2026-10-25T00:30:00+00:00", "2026-10-26T01:30:00+00:00"]
 
 
+@pytest.mark.parametrize("text", ["0 2 * * 0", "0 0 31 12 *", "*/5 0 1 1 *"])
+def test_sundays_and_the_last_of_the_month_are_understood(text: str):
+    cron_check(text)
+
+
 @pytest.mark.parametrize("text", ["", "* * *", "61 * * * *", "* * * * MOO", "0 0 31 2 *", "@daily", "* * * * * *"])
 def test_an_expression_that_nobody_understands_is_refused_with_an_example(text: str):
     with pytest.raises(Invalid, match="half past six on weekdays"):

@@ -36,10 +36,8 @@ def vm_back_up(
     An incremental one holds what changed since the last; where that is not known a full one is made instead, and says
     why. `keep`: of its full backups on that host the newest so many stay, with all that rests on them; 0 keeps all.
     """
-    if kind not in Backup.Kind.values:
-        raise Invalid("A backup is full or incremental.", field="kind")
-    if not 0 <= keep <= KEEP_MOST:
-        raise Invalid(f"Keep 1 to {KEEP_MOST} full backups, or 0 for all.", field="keep")
+    refuse_unless(user, "operate", vm)
+    backup_wish(vm, kind, keep)
     own = VirtualMachine.objects.select_related("host__backup_folder").filter(pk=vm.pk).first()
     since = _newest_noted(own) if own is not None and kind == Backup.Kind.INCREMENTAL else None
     parameters: dict[str, Any] = {
@@ -52,6 +50,17 @@ def vm_back_up(
     }
     leases = [("backup", str(since.pk))] if since else []
     return operate(user, vm, "back_up", "back_up_vm", idempotency_key, parameters, leases=leases)
+
+
+def backup_wish(workload: Workload, kind: str = "incremental", keep: int = 0) -> dict[str, Any]:
+    """What a backup is asked for, as schedules keep it; raises Invalid with the field for what could never be."""
+    if workload.kind != Workload.Kind.VM:
+        raise Invalid(f"{workload.name} is a container; only a VM can be backed up.", field="workload")
+    if kind not in Backup.Kind.values:
+        raise Invalid("A backup is full or incremental.", field="kind")
+    if not 0 <= keep <= KEEP_MOST:
+        raise Invalid(f"Keep 1 to {KEEP_MOST} full backups, or 0 for all.", field="keep")
+    return {"kind": kind, "keep": keep}
 
 
 def backup_verify(user: User, backup: Backup, *, idempotency_key: str | None = None) -> Operation:

@@ -10,7 +10,7 @@ from hosts.errors import Invalid, StowageError
 from hosts.models import Operation
 from hosts.services.doors import User, refuse_unless
 from workloads.models import Workload
-from workloads.services import life, power
+from workloads.services import backups, life, power
 
 MEMBERS_MOST = 200
 Begin = Callable[..., Operation]
@@ -21,6 +21,7 @@ BULK_VERBS: dict[str, Begin] = {
     "pause": power.workload_pause,
     "resume": power.workload_resume,
     "save": power.workload_save,
+    "back_up": backups.vm_back_up,
     "force_stop": partial(power.workload_stop, force=True),
     "delete": life.workload_delete,
 }

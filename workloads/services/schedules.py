@@ -27,6 +27,7 @@ from hosts.services.doors import User, name_check, refuse_unless
 from workloads.due import all_due, cron_check, next_due, zone_of
 from workloads.first_boot import FirstBoot
 from workloads.models import Schedule, ScheduleRun, Workload
+from workloads.services.backups import backup_wish
 from workloads.services.bulk import BULK_VERBS
 from workloads.services.wishes import NEW, wish_begin, wish_plain, wish_rehearse
 
@@ -52,7 +53,8 @@ def schedule_create(
 ) -> Schedule:
     """A schedule that acts once `at` a time, or by `cron` in `time_zone`.
 
-    `wish` are the arguments of `vm_create` or `container_create`, images and hosts as UUIDs. Raises Invalid with the
+    `wish` are the arguments of `vm_create` or `container_create`, images and hosts as UUIDs; of "back_up" the kind and
+    how many full ones to keep. Raises Invalid with the
     field for a wish that could never be carried out.
     """
     refuse_unless(user, "operate", workload) if workload else refuse_unless(user, "operate")
@@ -62,6 +64,8 @@ def schedule_create(
         raise Invalid("Choose what shall be done.", field="verb")
     if (workload is None) == (verb in BULK_VERBS):
         raise Invalid("Choose the workload that it shall be done to.", field="workload")
+    if verb == "back_up" and workload is not None:
+        wish = backup_wish(workload, **(wish or {}))
     if bool(at) == bool(cron):
         raise Invalid("Say either when, or how often.", field="at")
     if missed not in Schedule.Missed.values:
@@ -187,7 +191,8 @@ def _begin(schedule: Schedule, due_at: datetime) -> Operation:
         raise Refused(f"The account of {schedule.owner_name} is gone or locked. Make the schedule anew.")
     key = f"schedule-{schedule.pk}-{due_at:%Y%m%dT%H%M%S}"
     if schedule.workload is not None:
-        return BULK_VERBS[schedule.verb](owner, schedule.workload, idempotency_key=key)
+        more = schedule.wish if schedule.verb == "back_up" else {}
+        return BULK_VERBS[schedule.verb](owner, schedule.workload, **more, idempotency_key=key)
     wish = dict(schedule.wish)
     if schedule.cron:
         wish["name"] = f"{wish['name']}-{due_at.astimezone(zone_of(schedule.time_zone)):%Y%m%d-%H%M}"

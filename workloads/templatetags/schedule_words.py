@@ -19,6 +19,7 @@ DOES = {
     "pause": "pause",
     "resume": "resume",
     "save": "save to disk",
+    "back_up": "back up",
     "force_stop": "force off",
     "delete": "delete",
     "create_vm": "make the VM",
@@ -29,7 +30,12 @@ DOES = {
 @register.filter
 def does(schedule: Schedule) -> str:
     name = schedule.workload.name if schedule.workload else schedule.wish.get("name", "")
-    return f"{DOES.get(schedule.verb, schedule.verb)} {name}"
+    said = f"{DOES.get(schedule.verb, schedule.verb)} {name}"
+    if schedule.verb != "back_up":
+        return said
+    keep = schedule.wish.get("keep")
+    kept = f", keeping {keep} full one{'s' if keep > 1 else ''}" if keep else ""
+    return f"{said} ({schedule.wish.get('kind', 'incremental')}{kept})"
 
 
 @register.filter

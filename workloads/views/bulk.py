@@ -22,6 +22,7 @@ LABELS = {
     "pause": "Pause",
     "resume": "Resume",
     "save": "Save to disk (VMs)",
+    "back_up": "Back up (VMs)",
     "force_stop": "Force off",
     "delete": "Delete",
 }
