@@ -85,6 +85,7 @@ VERBS = {
 }
 STEPS = {
     "ask": "look where it is",
+    "adopt_found": "write down what is not known yet",
     "ask_source": "look at it on the old host",
     "ask_target": "look at it on the new host",
     "assert_empty": "make sure that nothing runs there",
@@ -106,6 +107,7 @@ STEPS = {
     "clean_target": "clean up on the new host",
     "clear": "throw away what is needed no more",
     "close": "close the host to new work",
+    "find": "look into the folder",
     "forget_old": "write down what is gone",
     "judge": "judge what was found",
     "lift": "count on the host again",

@@ -339,6 +339,22 @@ def _delete_backup() -> Sample:
     return Sample(place.harness, operation, is_done, ("backups",))
 
 
+def _find_backups() -> Sample:
+    place = place_make()
+    _, backups = _backed_up(place, times=3)
+    kept = list(Backup.objects.order_by("taken_at"))
+    for row in backups[::-1]:
+        row.delete()
+    operation = services.backups_find(place.user, place.alpha)
+
+    def is_done() -> bool:
+        found = list(Backup.objects.order_by("taken_at"))
+        told = [(row.pk, row.parent_id, row.kind, row.vm_name, row.files) for row in found]
+        return told == [(row.uuid, row.parent_id, row.kind, row.vm_name, row.files) for row in kept]
+
+    return Sample(place.harness, operation, is_done)
+
+
 def _restore_vm() -> Sample:
     place = place_make()
     _, backups = _backed_up(place, times=2)
@@ -789,6 +805,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "verify_backup": [_verify_backup],
     "delete_backup": [_delete_backup],
     "restore_vm": [_restore_vm],
+    "find_backups": [_find_backups],
     "wipe_seed": [_wipe_seed],
     "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],
     "take_snapshot": [_snapshot("take"), _snapshot("take", "stopped")],

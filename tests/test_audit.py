@@ -360,6 +360,7 @@ CHANGES: dict[str, Change] = {
     f"POST /api/backups/{UUID}/verify": on_backup("/verify"),
     f"POST /api/backups/{UUID}/restore": on_backup("/restore", {"name": "web-back"}),
     f"DELETE /api/backups/{UUID}": on_backup(""),
+    f"POST /api/backups/folders/{UUID}/find": lambda: (f"/api/backups/folders/{host_make().pk}/find", None),
     f"PUT /api/backups/folders/{UUID}": lambda: (f"/api/backups/folders/{host_make().pk}", {"path": "/srv/backups"}),
     f"POST /api/workloads/{UUID}/move": move,
     f"POST /api/workloads/{UUID}/pin": on_vm("/pin", {"on": True, "reason": "licence"}),

@@ -120,6 +120,12 @@ def backup_delete(request: HttpRequest, uuid: UUID) -> Status[Operation]:
     return Status(202, services.backup_delete(request.user, backup_found(uuid)))
 
 
+@router.post("/folders/{uuid:uuid}/find", response={202: OperationOut}, auth=OPERATE)
+def backups_find(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    """Looks into that host's folder for backups that are not known here."""
+    return Status(202, services.backups_find(request.user, host_found(uuid)))
+
+
 @router.put("/folders/{uuid:uuid}", response={204: None}, auth=ADMINISTER)
 def backup_folder_set(request: HttpRequest, uuid: UUID, payload: FolderIn) -> Status[None]:
     """The folder for the backups of that host's VMs from now on."""

@@ -115,6 +115,15 @@ def why_no_image(host: Any, verb: str, image: Any = None, now: datetime | None =
     return None
 
 
+def why_not_reached(host: Any, now: datetime | None = None) -> str | None:
+    """None, or why nothing can be asked of the host now."""
+    if host.power == "off":
+        return f"{host.name} is powered off. Power it on first."
+    if is_silent(host, now):
+        return f"{host.name} does not answer. Wait until it does."
+    return None
+
+
 def why_no_backup_verb(
     backup: Any, verb: str, *, host: Any = None, busy: str | None = None, now: datetime | None = None
 ) -> str | None:
@@ -127,10 +136,8 @@ def why_no_backup_verb(
     host = host or backup.host
     if host is None:
         return f"The host {backup.host_name}, on which it lies, is gone."
-    if host.power == "off":
-        return f"{host.name} is powered off. Power it on first."
-    if is_silent(host, now):
-        return f"{host.name} does not answer. Wait until it does."
+    if reason := why_not_reached(host, now):
+        return reason
     if backup.state == "removing" and verb != "delete":
         return "It is being removed."
     if backup.state == "damaged" and verb == "restore":

@@ -82,6 +82,7 @@ urlpatterns = [
     path("backups/<uuid:uuid>/restore/", backups.backup_restore, name="backup-restore"),
     path("backups/<uuid:uuid>/verify/", backups.backup_verify, name="backup-verify"),
     path("backups/<uuid:uuid>/delete/", backups.backup_delete, name="backup-delete"),
+    path("hosts/<uuid:uuid>/find-backups/", backups.backups_find, name="backups-find"),
     path("hosts/<uuid:uuid>/backup-folder/", backups.backup_folder_set, name="backup-folder"),
     path("schedules/", schedules.schedule_list, name="schedules"),
     path("schedules/new/", schedules.schedule_new, name="schedule-new"),

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.lab.api_person import ApiPerson
+from tests.lab.faults.injections import kill, pids_inside, run_inside
 from tests.lab.flow import HOST, OTHER, eventually, forget
 from tests.stack import Stack
 
-SHARED = "/var/lib/stowage/shared/backups"
+LOCAL, SHARED = "/var/lib/stowage/backups", "/var/lib/stowage/shared/backups"
 
 
 class Disk:
@@ -124,13 +125,31 @@ def test_what_ends_a_chain_makes_the_next_one_full_and_old_ones_go(stack: Stack,
     assert back_up()["kind"] == "full"
 
 
-@pytest.mark.parametrize("cut", ["cancel"])
-def test_a_backup_that_is_cancelled_leaves_nothing(stack: Stack, person: ApiPerson, vm: dict[str, Any], cut: str):
-    path = f"/workloads/{vm['uuid']}"
+@pytest.mark.parametrize("cut", ["cancel", "kill"])
+def test_a_backup_that_is_cut_short_leaves_nothing_half_made(
+    stack: Stack, person: ApiPerson, vm: dict[str, Any], cut: str
+):
+    path, disk = f"/workloads/{vm['uuid']}", Disk(stack, HOST, "flow-vm")
+    disk.write("write -P 0x33 60M 400M")  # enough to be met in the midst of it
+    person.call("PUT", f"/backups/folders/{person.host(HOST)['uuid']}", {"path": ""})
+
     status, begun = person.call("POST", f"{path}/backups", {"kind": "full"})
-    assert status == 202
-    person.call("POST", f"/operations/{begun['uuid']}/cancel")
+    assert status == 202, begun
+    eventually(lambda: ".part/vda" in run_inside(stack, HOST, f"find {LOCAL}"), 20)
+    if cut == "cancel":
+        person.call("POST", f"/operations/{begun['uuid']}/cancel")
+    else:
+        kill(pids_inside(stack, HOST, "--lane long"))
     ended = person.ended(begun["uuid"])
-    if ended["state"] == "cancelled":
-        assert backups_of(person, vm["uuid"]) == [] and checkpoints(stack) == []
-        assert vm["uuid"] not in stack.inside(HOST, "find", "/var/lib/stowage/", "-name", "*.part")
+
+    rows, files = backups_of(person, vm["uuid"]), run_inside(stack, HOST, f"find {LOCAL} -type f").split()
+    print(f"{cut}: {ended['state']}, {len(files)} files")
+    assert not any(".part" in file for file in files)
+    if cut == "cancel":
+        assert ended["state"] == "cancelled", ended
+        assert rows == [] and files == [] and checkpoints(stack) == []
+        return
+    assert ended["state"] == "done", ended
+    assert len(files) == 2 and checkpoints(stack) == [f"stowage-{rows[0]['uuid']}"]
+    person.done("POST", f"/backups/{rows[0]['uuid']}/verify")
+    person.done("DELETE", f"/backups/{rows[0]['uuid']}")

@@ -15,6 +15,7 @@ from tests.actors import client_of
 from tests.factories import backup_make, container_make, host_make, user_make, vm_make
 from workloads import services
 from workloads.backup_chains import chain_of, chains_beyond
+from workloads.backup_manifest import row_of
 from workloads.models import Backup, BackupFolder, Schedule, VirtualMachine
 from workloads.templatetags.schedule_words import does
 
@@ -301,3 +302,35 @@ def test_the_form_of_schedules_asks_what_a_backup_shall_hold(vm: VirtualMachine)
     assert made.status_code == 201, made.content
     assert Schedule.objects.get(name="weekly").wish == {"kind": "full", "keep": 4}
     assert "keeping 4 full ones" in client.get("/schedules/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"name": "../x"},
+        {"kind": "half"},
+        {"backup": "x"},
+        {"files": []},
+        {"files": [{"target": "/etc/passwd"}]},
+        {"taken_at_s": float("inf")},
+        {"taken_at_s": -1},
+        {"kind": "incremental", "parent": None},
+        {"spec": None},
+        {"spec": {"vcpus": True, "memory_mib": 1, "nics": [], "disks": []}},
+    ],
+)
+def test_a_manifest_that_somebody_made_up_is_not_believed(vm: VirtualMachine, host: Host, harm: dict[str, Any]):
+    row = backup_make(vm)
+    told = {"backup": str(row.pk), "vm": str(vm.pk), "name": "web-1", "kind": "full", "parent": None}
+    told |= {"checkpoint": row.checkpoint, "taken_at_s": 1.0, "is_at_rest": False, "files": row.files, "spec": row.spec}
+
+    assert row_of(told, host, "/srv").checkpoint == ""
+    with pytest.raises(Invalid):
+        row_of({**told, **harm}, host, "/srv")
+
+
+def test_nobody_looks_into_a_folder_of_a_host_that_is_off(host: Host):
+    Host.objects.update(power="off")
+    host.refresh_from_db()
+    with pytest.raises(Refused, match="powered off"):
+        services.backups_find(user_make(), host)

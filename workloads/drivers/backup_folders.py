@@ -28,6 +28,7 @@ MANIFEST = "manifest.json"
 MANIFEST_BYTES_MOST = 1024**2
 RESERVE_BYTES = 256 * 1024**2  # tables of the images, and what a full file system would cost everybody
 CHUNK_BYTES = 4 * 1024**2
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FILE_NAME = re.compile(r"vd[a-z]\.qcow2")
 
 
@@ -124,6 +125,16 @@ class HostBackupFolders:
             qcow2_size_judged(path)
             _image_check(path, name, running)
 
+    def found(self, folder: str) -> list[dict[str, Any]]:
+        folder, manifests = self.folder(folder), []
+        for vm in _uuids_in(folder):
+            for backup in _uuids_in(f"{folder}/{vm}"):
+                manifest = manifest_read(f"{folder}/{vm}/{backup}/{MANIFEST}")
+                # One that was copied here under another name would be looked for where it is not.
+                if manifest is not None and (manifest.get("vm"), manifest.get("backup")) == (vm, backup):
+                    manifests.append(manifest)
+        return manifests
+
     def file(self, folder: str, vm: str, backup: str, name: str) -> str:
         return f"{self._place(self.folder(folder), vm, backup)}/{_name_check(name)}"
 
@@ -140,6 +151,15 @@ class HostBackupFolders:
     @staticmethod
     def _place(folder: str, vm: str, backup: str) -> str:
         return f"{folder}/{uuid_check(vm)}/{uuid_check(backup)}"
+
+
+def _uuids_in(folder: str) -> list[str]:
+    try:
+        return sorted(
+            entry.name for entry in os.scandir(folder) if UUID.fullmatch(entry.name) and not entry.is_symlink()
+        )
+    except OSError:  # it went meanwhile
+        return []
 
 
 def manifest_read(path: str) -> dict[str, Any] | None:

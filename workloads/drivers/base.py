@@ -394,6 +394,9 @@ class BackupFolders(Protocol):
     ) -> None:
         """Raises Refused unless each file is there, has its checksum, and is sound as an image."""
 
+    def found(self, folder: str) -> list[dict[str, Any]]:
+        """The manifests of all backups that lie in the folder, finished ones only."""
+
     def file(self, folder: str, vm: str, backup: str, name: str) -> str:
         """The path of one of its files."""
 

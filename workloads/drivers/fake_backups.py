@@ -64,6 +64,11 @@ class FakeBackupFolders:
                 if _sum(file) != entry["sha256"]:
                     raise Refused(f"{entry['file']} is not what was written: its checksum differs.")
 
+    def found(self, folder: str) -> list[dict[str, Any]]:
+        with self.world.call(self.host, "backup.found"):
+            files = [file for path, file in sorted(self.host.backups.items()) if path.endswith("/manifest.json")]
+            return [json.loads(file.content) for file in files]
+
     def file(self, folder: str, vm: str, backup: str, name: str) -> str:
         return f"{folder}/{vm}/{backup}/{name}"
 

@@ -269,7 +269,9 @@ class LibvirtMachines:
 
     def snapshot_revert(self, uuid: str, name: str) -> None:
         with self._host.calls("bring the VM back to its snapshot") as connection:
-            libvirt_snapshots.revert(_require(connection, uuid), name)
+            domain = _require(connection, uuid)
+            libvirt_backup.checkpoints_drop(domain)  # what comes back was not noted as a change
+            libvirt_snapshots.revert(domain, name)
 
     def snapshot_delete(self, uuid: str, name: str, operation: str = "") -> None:
         with self._host.calls("delete the VM's snapshot") as connection:

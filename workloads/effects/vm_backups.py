@@ -16,6 +16,7 @@ from workloads.effects.drivers import backups, machines, volumes
 
 Data = dict[str, Any]
 FORMAT = 1  # of the manifest
+FOUND_MOST = 1000
 OFF = ("stopped", "crashed")
 _CHECKPOINT = re.compile(r"stowage-[0-9a-f-]{36}")
 
@@ -144,6 +145,16 @@ def vm_backup_restore(context: PlaneContext, arguments: Data, progress: Progress
     return {"created": [disk.path for disk in made], "paths": [disk.path for disk in spec.disks]}
 
 
+@effect("backup.find", lane="long", is_exclusive=False)
+def backup_find(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
+    """The manifests of the newest backups in the folder, as they stand there; who reads them must judge them."""
+    store = backups(context)
+    folder = store.folder(str(arguments.get("folder") or ""))
+    progress.update("reading the folder", at_once=True)
+    found = sorted(store.found(folder), key=lambda manifest: str(manifest.get("taken_at_s")), reverse=True)
+    return {"folder": folder, "found": found[:FOUND_MOST], "left_out": max(0, len(found) - FOUND_MOST)}
+
+
 def _run(context: PlaneContext, order: BackupOrder, progress: Progress) -> None:
     """A VM that runs is copied as it is at one moment, as if its plug had been pulled then."""
 
@@ -155,6 +166,9 @@ def _run(context: PlaneContext, order: BackupOrder, progress: Progress) -> None:
     progress.update("starting to copy", at_once=True)
     try:
         machines(context).backup(order, tell, progress.is_aborted)
+    except Refused:
+        progress.check()  # whether it was cancelled or took too long
+        raise
     finally:
         progress.beat_every(5.0)
     progress.check()

@@ -12,13 +12,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from hosts.errors import Refused, Rejected
+from hosts.errors import Invalid, Refused, Rejected
 from hosts.models import Host, Lease
 from hosts.operations.queues import host_long
 from hosts.operations.registry import register
 from hosts.operations.saga import Context, EffectCall, Output, Saga, Step
 from hosts.publish import publish_change
 from workloads.backup_chains import chains_beyond
+from workloads.backup_manifest import row_of
 from workloads.models import Backup, Workload
 from workloads.sagas.calls import LONG_DEADLINE_S, generation_of, host_name, long_call, record_observed, row_remove
 from workloads.sagas.create_vm import DEFINE, spec_of
@@ -186,6 +187,51 @@ DELETE_BACKUP = register(
         # Not undone: what was deleted is gone, as was asked for.
         (Step("remove_files", effect=_remove), Step("forget", control=_forget)),
         on_undone=_unmark,
+    )
+)
+
+
+# --- find those that nobody here knows
+
+
+def _find(context: Context) -> EffectCall:
+    return _backup_call(context, "backup.find", 600, folder=context.parameters["folder"])
+
+
+def _adopt(context: Context) -> Output:
+    """Writes down what was found: what it rests on first, and nothing without that."""
+    told, host = context.output("find"), Host.objects.get(pk=context.parameters["host"])
+    rows, strange = {}, 0
+    for manifest in told["found"]:
+        try:
+            row = row_of(manifest, host, told["folder"])
+        except Invalid:
+            strange += 1
+        else:
+            rows[row.pk] = row
+    known = set(
+        Backup.objects.filter(pk__in=[*rows, *(row.parent_id for row in rows.values() if row.parent_id)]).values_list(
+            "pk", flat=True
+        )
+    )
+    waiting = [row for row in rows.values() if row.pk not in known]
+    added = 0
+    while ready := [row for row in waiting if row.parent_id is None or row.parent_id in known]:
+        for row in ready:
+            row.save(force_insert=True)
+            publish_change("backup", row.pk, "found")
+        known |= {row.pk for row in ready}
+        waiting = [row for row in waiting if row.pk not in known]
+        added += len(ready)
+    return {"added": added, "strange": strange, "without_parent": len(waiting)}
+
+
+FIND_BACKUPS = register(
+    Saga(
+        "find_backups",
+        "look for backups",
+        # Nothing is changed on the host, so there is nothing to take back.
+        (Step("find", effect=_find), Step("adopt_found", control=_adopt)),
     )
 )
 

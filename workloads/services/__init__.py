@@ -6,7 +6,14 @@ sentence that says what to do. What touches a machine becomes an operation, whic
 
 from workloads.services.apart import workload_keep_apart
 from workloads.services.arrivals import arrival_begin, arrival_finish, arrival_give_up, arrival_write, image_fetch
-from workloads.services.backups import backup_delete, backup_folder_set, backup_restore, backup_verify, vm_back_up
+from workloads.services.backups import (
+    backup_delete,
+    backup_folder_set,
+    backup_restore,
+    backup_verify,
+    backups_find,
+    vm_back_up,
+)
 from workloads.services.bulk import workloads_bulk
 from workloads.services.capacity import host_choose, refuse_without_room
 from workloads.services.cloning import vm_clone
@@ -57,6 +64,7 @@ __all__ = [
     "backup_folder_set",
     "backup_restore",
     "backup_verify",
+    "backups_find",
     "console_end",
     "container_create",
     "container_image_pull",

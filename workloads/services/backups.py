@@ -21,7 +21,7 @@ from workloads.sagas.backups import link_of
 from workloads.services.capacity import Need, pool_choose, refuse_without_disk_room
 from workloads.services.operating import operate
 from workloads.services.vms import SEED_FILE, disk_row, mac_address, name_free_check, vm_reserve, vm_spec
-from workloads.states import why_no_backup_verb
+from workloads.states import why_no_backup_verb, why_not_reached
 
 CHAIN_MOST = 60  # a restore reads all of them, and each is one more that may be damaged
 KEEP_MOST = 1000
@@ -124,6 +124,20 @@ def backup_restore(
         leases=[("backup", str(link.pk)) for link in chain],
         idempotency_key=idempotency_key,
         before_start=reserve,
+    )
+
+
+def backups_find(user: User, host: Host, *, idempotency_key: str | None = None) -> Operation:
+    """Begins to look into the host's folder for backups that are not known here, as after the loss of the database."""
+    refuse_unless(user, "operate", host)
+    refuse_if(why_not_reached(host))
+    return operation_start(
+        "find_backups",
+        user=user,
+        subject=("backup_folder", str(host.pk), host.name),
+        parameters={"host": str(host.pk), "folder": _folder_of(host)},
+        host=host,
+        idempotency_key=idempotency_key,
     )
 
 

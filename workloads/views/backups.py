@@ -56,6 +56,7 @@ def backup_list(request: HttpRequest) -> HttpResponse:
         "text": text,
         "shown": backups_shown(request, listed),
         "folders": [(host, folders.get(host.pk, "")) for host in hosts],
+        "may_operate": may(request.user, "operate"),
         "may_administer": may(request.user, "administer"),
     }
     return render_page(request, "workloads/backups.html", "workloads/_backup_list.html", context)
@@ -152,6 +153,12 @@ def backup_folder_set(request: HttpRequest, uuid: UUID) -> HttpResponse:
     success = f"Backups of what is on {host.name} go there from now on."
     done_or_said(request, lambda: services.backup_folder_set(request.user, host, path), success)
     return redirect("backups")
+
+
+@action("operate")
+def backups_find(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    host = get_object_or_404(Host, pk=uuid)
+    return _done(request, lambda: services.backups_find(request.user, host, idempotency_key=key_of(request)))
 
 
 def _done(request: HttpRequest, act: Callable[[], Any], back: str = "") -> HttpResponse:

@@ -195,3 +195,19 @@ def test_libvirt_is_told_of_each_disk():
         '<domaincheckpoint><name>c1</name><disks><disk name="vda" checkpoint="bitmap" />'
         '<disk name="vdb" checkpoint="no" /></disks></domaincheckpoint>'
     )
+
+
+def test_the_folder_tells_of_what_lies_in_it(store: HostBackupFolders, folder: str, tmp_path: Path):
+    assert store.found(folder) == []
+    part = store.begin(folder, VM, FULL, 0)
+    image(f"{part}/vda.qcow2")
+    named = MANIFEST | {"vm": VM, "backup": FULL}
+    assert store.found(folder) == []
+
+    whole = store.seal(folder, VM, FULL, named)
+    Path(folder, VM, "notes").mkdir()
+    Path(folder, NEW_VM).symlink_to(Path(folder, VM))
+    Path(folder, VM, PART).mkdir()
+    Path(folder, VM, PART, "manifest.json").write_text(json.dumps(whole))  # says to be another
+
+    assert store.found(folder) == [whole]
