@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("hosts", "0012_rack_units"),
-        ("workloads", "0015_image_arrivals"),
+        ("workloads", "0017_expiry"),
     ]
 
     operations = [
