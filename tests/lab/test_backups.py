@@ -15,15 +15,22 @@ LOCAL, SHARED = "/var/lib/stowage/backups", "/var/lib/stowage/shared/backups"
 class Disk:
     """The disk of a VM as its guest writes to it, and its content as a checksum."""
 
-    def __init__(self, stack: Stack, host: str, name: str) -> None:
+    def __init__(self, stack: Stack, host: str, name: str, target: str = "vda") -> None:
         self.stack, self.host, self.name = stack, host, name
-        self.path = stack.inside(host, "virsh", "domblklist", name).split("vda ")[1].split()[0]
+        self.path = stack.inside(host, "virsh", "domblklist", name).split(f"{target} ")[1].split()[0]
+        self.device = f"/machine/peripheral/virtio-disk{ord(target[2]) - ord('a')}/virtio-backend"
 
     def write(self, command: str) -> None:
         """By the running QEMU itself, as the guest's own writes go."""
-        order = f'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "{command}"'
+        order = f'qemu-io -d {self.device} "{command}"'
         answer = self.stack.inside(self.host, "virsh", "qemu-monitor-command", self.name, "--hmp", order)
         assert not answer.strip(), answer  # what it did QEMU writes to its own log
+
+    def has(self, pattern: str, at: str) -> bool:
+        command = f"read -P {pattern} {at} 64k"
+        return "verification failed" not in self.stack.inside(
+            self.host, "qemu-io", "-f", "qcow2", "-c", command, self.path
+        )
 
     def sum(self) -> str:
         raw = f"/tmp/{self.name}.raw"
@@ -125,6 +132,42 @@ def test_what_ends_a_chain_makes_the_next_one_full_and_old_ones_go(stack: Stack,
     person.done("POST", f"{path}/move", {"target": person.host(OTHER)["uuid"]})
     eventually(lambda: person.get(path)["host"] == OTHER, 30)
     assert back_up()["kind"] == "full"
+
+
+def test_all_disks_are_kept_but_the_one_that_told_the_guest_its_password(stack: Stack, person: ApiPerson, tiny: str):
+    told = {"user": "ann", "password": "not-a-secret-1"}
+    wanted = {"name": "flow-vm", "image": tiny, "memory_mib": 128, "disk_gib": 0.5, "first_boot": told}
+    person.done("POST", "/workloads/vms", wanted | {"host": person.host(HOST)["uuid"]})
+    vm = person.workload("flow-vm")
+    assert vm is not None
+    made, path, extra = [vm["uuid"]], f"/workloads/{vm['uuid']}", f"/var/lib/libvirt/images/{vm['uuid']}-vdc.qcow2"
+    try:
+        person.done("POST", f"{path}/stop?force=true")
+        stack.inside(HOST, "qemu-img", "create", "-q", "-f", "qcow2", extra, "64M")
+        attach = ("attach-disk", "flow-vm", extra, "vdc", "--config", "--subdriver", "qcow2", "--targetbus", "virtio")
+        stack.inside(HOST, "virsh", *attach)
+        person.done("POST", f"{path}/start")
+        disks = [Disk(stack, HOST, "flow-vm", target) for target in ("vda", "vdc")]
+        for kind, pattern in (("full", "0x11"), ("incremental", "0x5a")):
+            disks[0].write(f"write -P {pattern} 400M 64k")
+            disks[1].write(f"write -P {pattern} 8M 64k")
+            person.done("POST", f"{path}/backups", {"kind": kind})
+        full, part = backups_of(person, vm["uuid"])
+        assert [file["target"] for file in part["files"]] == ["vda", "vdc"] and part["kind"] == "incremental"
+
+        for backup, pattern in ((full, "0x11"), (part, "0x5a")):
+            person.done("POST", f"/backups/{backup['uuid']}/restore", {"name": f"flow-{backup['kind']}"})
+            back = person.workload(f"flow-{backup['kind']}")
+            assert back is not None
+            made.append(back["uuid"])
+            first, second = (Disk(stack, HOST, back["name"], target) for target in ("vda", "vdc"))
+            assert first.has(pattern, "400M") and second.has(pattern, "8M") and second.has("0", "9M")
+        for row in (part, full):
+            person.done("DELETE", f"/backups/{row['uuid']}")
+    finally:
+        for uuid in made:
+            forget(person, uuid)
+        stack.inside(HOST, "rm", "-f", extra)
 
 
 def test_a_backup_that_is_cut_short_leaves_nothing_half_made(stack: Stack, person: ApiPerson, vm: dict[str, Any]):
