@@ -262,6 +262,46 @@ def _measure(kind: str) -> Callable[[], Sample]:
     return sample
 
 
+def _device(verb: str, state: str = "running") -> Callable[[], Sample]:
+    """A disk or network card given to a VM, or taken from it."""
+
+    def sample() -> Sample:
+        place = place_make()
+        pool_mount_make(place.alpha, Pool.objects.create(pool_id="p9", name="local"), IMAGES.rstrip("/"))
+        Host.objects.update(links=[{"name": "stw0", "kind": "bridge"}])
+        vm = VirtualMachine.objects.select_related("host").get(pk=vm_in(place, state=state).pk)
+        domain = place.world.hosts["alpha"].domains[str(vm.pk)]
+        files = place.world.hosts["alpha"].files_for(IMAGES)
+        path, mac = f"{IMAGES}{vm.pk}-vdb-1.qcow2", "52:54:00:00:00:09"
+        if verb == "detach":
+            vm.disks.append(vm.disks[0] | {"target": "vdb", "path": path})
+            domain.disks.append(FakeDisk("vdb", path, "qcow2", GIB))
+            files[path] = FakeFile("data", GIB)
+        if verb == "nic_detach":
+            vm.nics = [{"bridge": "stw0", "mac": mac}]
+            domain.nics.append(mac)
+        vm.save()
+        operation = {
+            "add": lambda: services.disk_add(place.user, vm, size_gib=1),
+            "detach": lambda: services.disk_detach(place.user, vm, target="vdb", remove_file=True),
+            "nic_add": lambda: services.nic_add(place.user, vm, bridge="stw0"),
+            "nic_detach": lambda: services.nic_detach(place.user, vm, mac=mac),
+        }[verb]()
+
+        def is_done() -> bool:
+            row = VirtualMachine.objects.get(pk=vm.pk)
+            if verb.startswith("nic"):
+                return [nic["mac"] for nic in row.nics] == domain.nics and len(domain.nics) == (verb == "nic_add")
+            if verb == "detach":
+                return len(row.disks) == len(domain.disks) == 1 and path not in files
+            return [disk["path"] for disk in row.disks] == [disk.path for disk in domain.disks] and len(row.disks) == 2
+
+        # what a guest has let go of it is asked to let go of no more
+        return Sample(place.harness, operation, is_done)
+
+    return sample
+
+
 def _import_image() -> Sample:
     """An upload of a foreign format; it is there until its image is."""
     place = place_make()
@@ -795,6 +835,10 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     ],
     "save_image": [_copied("image")],
     "import_image": [_import_image],
+    "add_disk": [_device("add"), _device("add", "stopped")],
+    "detach_disk": [_device("detach")],
+    "add_nic": [_device("nic_add")],
+    "detach_nic": [_device("nic_detach")],
     "measure_vm": [_measure("vm")],
     "measure_container": [_measure("container")],
     "back_up_vm": [

@@ -162,6 +162,22 @@ def use_template() -> tuple[str, Any]:
     return f"/api/templates/{a_template().pk}/use", {"name": "box-1"}
 
 
+def second_disk() -> tuple[str, Any]:
+    vm = vm_make(host_make())
+    vm.disks.append(vm.disks[0] | {"target": "vdb", "path": f"{LOCAL_POOL}/{vm.pk}-vdb-1.qcow2"})
+    vm.save()
+    return f"/api/workloads/{vm.pk}/disks/vdb", None
+
+
+def on_nic(verb: str, body: Any) -> Change:
+    def change() -> tuple[str, Any]:
+        host = host_make(links=[{"name": "stw0", "kind": "bridge"}])
+        nics = [{"bridge": "stw0", "mac": "52:54:00:00:00:09"}]
+        return f"/api/workloads/{vm_make(host, nics=nics).pk}{verb}", body
+
+    return change
+
+
 def on_snapshot(verb: str) -> Change:
     def change() -> tuple[str, Any]:
         vm = vm_make(host_make())
@@ -351,6 +367,10 @@ CHANGES: dict[str, Change] = {
         {"image": "redis:8"},
     ),
     f"POST /api/workloads/{UUID}/grow-disk": on_disk,
+    f"POST /api/workloads/{UUID}/disks": on_disk_off("/disks", {"size_gib": 1}),
+    f"DELETE /api/workloads/{UUID}/disks/{{str:target}}": second_disk,
+    f"POST /api/workloads/{UUID}/nics": on_nic("/nics", {"bridge": "stw0"}),
+    f"DELETE /api/workloads/{UUID}/nics/{{str:mac}}": on_nic("/nics/52:54:00:00:00:09", None),
     f"POST /api/workloads/{UUID}/clone": on_disk_off("/clone", {"name": "web-2"}),
     f"POST /api/workloads/{UUID}/save-image": on_disk_off("/save-image", {"name": "web-image"}),
     f"POST /api/workloads/{UUID}/snapshots": on_vm("/snapshots", {"name": "before"}),

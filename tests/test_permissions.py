@@ -128,7 +128,9 @@ def address(route: str, world: dict[str, str]) -> str:
     filled = re.sub(r"<uuid:\w+>", world.get(kind, str(uuid.uuid4())), route)
     filled = filled.replace("<host_verb:verb>", "power_on").replace("<workload_verb:verb>", "stop")
     filled = filled.replace("<watched_console:kind>", "vnc").replace("<operated_console:kind>", "exec")
-    filled = filled.replace("<slug:kind>", "retire").replace("<int:site_id>", world["sites"])
+    filled = (
+        filled.replace("<slug:kind>", "retire").replace("<slug:target>", "vdb").replace("<int:site_id>", world["sites"])
+    )
     filled = filled.replace("<int:number>", world["snapshots"])
     assert "<" not in filled, f"this test does not know how to fill {route}"
     return "/" + filled
@@ -265,6 +267,8 @@ def api_address(route: Route, world: dict[str, str]) -> str:
         .replace("{int:site_id}", world["sites"])
         .replace("{int:number}", world["snapshots"])
         .replace("{int:offset}", "0")
+        .replace("{str:target}", "vdb")
+        .replace("{str:mac}", "52:54:00:00:00:09")
     )
 
 

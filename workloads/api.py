@@ -23,6 +23,7 @@ from workloads.schemas import (
     BulkIn,
     CloneIn,
     ContainerIn,
+    DiskIn,
     DiskSizeIn,
     ExpiryIn,
     FetchIn,
@@ -31,6 +32,7 @@ from workloads.schemas import (
     MemberOut,
     MoveIn,
     NameIn,
+    NicIn,
     PinIn,
     SaveImageIn,
     SizeIn,
@@ -205,6 +207,30 @@ def vm_clone(request: HttpRequest, uuid: UUID, payload: CloneIn) -> Status[Opera
 def vm_save_image(request: HttpRequest, uuid: UUID, payload: SaveImageIn) -> Status[Operation]:
     """A disk of a stopped VM becomes an image, of which VMs are made on any host; fetch it by /images/…/content."""
     return Status(202, services.vm_save_image(request.user, vm_found(uuid), **payload.dict()))
+
+
+@router.post("/{uuid:uuid}/disks", response={202: OperationOut}, auth=OPERATE)
+def disk_add(request: HttpRequest, uuid: UUID, payload: DiskIn) -> Status[Operation]:
+    """An empty disk, also while the VM runs."""
+    vm = vm_found(uuid)
+    return Status(202, services.disk_add(request.user, vm, size_gib=payload.size_gib, pool=payload.pool))
+
+
+@router.delete("/{uuid:uuid}/disks/{str:target}", response={202: OperationOut}, auth=OPERATE)
+def disk_detach(request: HttpRequest, uuid: UUID, target: str, remove_file: bool = False) -> Status[Operation]:
+    """Its file stays in the pool, unless `remove_file`."""
+    operation = services.disk_detach(request.user, vm_found(uuid), target=target[:20], remove_file=remove_file)
+    return Status(202, operation)
+
+
+@router.post("/{uuid:uuid}/nics", response={202: OperationOut}, auth=OPERATE)
+def nic_add(request: HttpRequest, uuid: UUID, payload: NicIn) -> Status[Operation]:
+    return Status(202, services.nic_add(request.user, vm_found(uuid), bridge=payload.bridge))
+
+
+@router.delete("/{uuid:uuid}/nics/{str:mac}", response={202: OperationOut}, auth=OPERATE)
+def nic_detach(request: HttpRequest, uuid: UUID, mac: str) -> Status[Operation]:
+    return Status(202, services.nic_detach(request.user, vm_found(uuid), mac=mac[:40]))
 
 
 @router.get("/{uuid:uuid}/snapshots", response=list[SnapshotOut], auth=VIEW)

@@ -252,6 +252,15 @@ class ExpiryIn(Schema):
     then: str = Field("stop", max_length=6)  # stop, or delete
 
 
+class DiskIn(Schema):
+    size_gib: float = Field(gt=0, le=1e6)
+    pool: str = Field("", max_length=100)  # by its name; empty: the one of the host with the most room
+
+
+class NicIn(Schema):
+    bridge: str = Field(max_length=63)
+
+
 class CloneIn(Schema):
     name: str = Field(max_length=63)
     start: bool = False

@@ -25,6 +25,7 @@ WorkloadVerb = Literal[
     "clone",
     "save_image",
     "back_up",
+    "devices",
     "rename",
     "recreate",
     "delete",
@@ -55,6 +56,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "clone",
     "save_image",
     "back_up",
+    "devices",
     "rename",
     "recreate",
     "delete",
@@ -77,6 +79,7 @@ VM_ONLY = ON_ONLY | {
     "clone": "cloned",
     "save_image": "saved as an image",
     "back_up": "backed up",
+    "devices": "given devices",
 }
 OFF_TOO = ("log", "diff")  # what a container that is off still has
 CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log", "top", "diff")}
@@ -201,7 +204,7 @@ def _state_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
         return f"{name} is {state}; only a paused workload goes on."
     if verb in ON_ONLY and state not in ("running", "paused"):
         return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
-    if verb in ("resize", "snapshot") and state not in ("running", "paused", "stopped", "crashed"):
+    if verb in ("resize", "snapshot", "devices") and state not in ("running", "paused", "stopped", "crashed"):
         return f"{name} is {state}; wait until it runs or is stopped."
     if verb == "back_up":
         return _backup_reason(workload)

@@ -92,6 +92,7 @@ class FakeDomain:
     memory_mib: int = 128
     disks: list[FakeDisk] = field(default_factory=list)
     bridges: list[str] = field(default_factory=list)
+    nics: list[str] = field(default_factory=list)  # added later, by their addresses
     state: WorkloadState = "stopped"
     reason: str = "shut off"
     persistent: bool = True

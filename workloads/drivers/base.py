@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from hosts.drivers.base import WorkloadState
-from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, VmSpec
+from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, NicSpec, VmSpec
 
 
 @dataclass(frozen=True)
@@ -247,6 +247,21 @@ class VirtualMachines(Protocol):
 
     def next_size(self, uuid: str) -> tuple[int, int]:
         """The virtual CPUs and MiB of memory of its definition, which count from its next start on."""
+
+    def disk_paths(self, uuid: str) -> set[str]:
+        """The files of its disks, as it runs and as it is defined."""
+
+    def disk_attach(self, uuid: str, disk: DiskSpec) -> None:
+        """Ensures that it has the disk, at once and from its next start on; another one at its target is Refused."""
+
+    def disk_detach(self, uuid: str, disk: DiskSpec) -> None:
+        """Ensures that it has no disk of that file; TimedOut when its guest does not let go of it."""
+
+    def nic_attach(self, uuid: str, nic: NicSpec) -> None:
+        """Ensures that it has a network card of that address."""
+
+    def nic_detach(self, uuid: str, nic: NicSpec) -> None:
+        """Ensures that it has none of that address; TimedOut when its guest does not let go of it."""
 
     def has_said(self, uuid: str, text: str) -> bool:
         """Whether the VM's serial line said that text since it was made; looks at the last 256 KiB."""

@@ -16,6 +16,7 @@ from workloads.drivers.specs import DiskSpec, NicSpec, VmSpec
 PREFIX = "stowage"
 TCG_CPU = "qemu64"
 BALLOON_PERIOD_S = 5
+SLOTS = 12  # each virtio device takes one of them; what is over stays free
 
 ElementTree.register_namespace(PREFIX, NAMESPACE)
 
@@ -55,7 +56,7 @@ def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) 
     for nic in spec.nics:
         _nic(devices, nic)
     _consoles(devices, spec)
-    _small_devices(devices)
+    _small_devices(devices, spec.machine)
     ElementTree.indent(domain)
     return ElementTree.tostring(domain, encoding="unicode")
 
@@ -98,18 +99,30 @@ def _cpu(domain: Element, spec: VmSpec, accelerator: str) -> None:
         SubElement(domain, "cpu", mode="host-model", check="partial")
 
 
-def _disk(devices: Element, disk: DiskSpec, cache: str) -> None:
+def disk_xml(disk: DiskSpec, cache: str) -> str:
+    """The element of one disk, to be given to a VM that is there."""
+    return ElementTree.tostring(_disk(Element("devices"), disk, cache), encoding="unicode")
+
+
+def nic_xml(nic: NicSpec) -> str:
+    """The element of one network card."""
+    return ElementTree.tostring(_nic(Element("devices"), nic), encoding="unicode")
+
+
+def _disk(devices: Element, disk: DiskSpec, cache: str) -> Element:
     element = SubElement(devices, "disk", type="file", device="disk")
     SubElement(element, "driver", name="qemu", type=disk.format, cache=cache, discard="unmap", detect_zeroes="unmap")
     SubElement(element, "source", file=disk.path)
     SubElement(element, "target", dev=disk.target, bus="virtio")
+    return element
 
 
-def _nic(devices: Element, nic: NicSpec) -> None:
+def _nic(devices: Element, nic: NicSpec) -> Element:
     element = SubElement(devices, "interface", type="bridge")
     SubElement(element, "mac", address=nic.mac)
     SubElement(element, "source", bridge=nic.bridge)
     SubElement(element, "model", type="virtio")
+    return element
 
 
 def _consoles(devices: Element, spec: VmSpec) -> None:
@@ -129,7 +142,12 @@ def _consoles(devices: Element, spec: VmSpec) -> None:
     SubElement(video, "model", type="vga", vram="16384", heads="1", primary="yes")
 
 
-def _small_devices(devices: Element) -> None:
+def _small_devices(devices: Element, machine: str) -> None:
+    # Slots for what it is given while it runs; pc has them on its bus.
+    if machine == "q35":
+        SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
+        for number in range(1, SLOTS + 1):
+            SubElement(devices, "controller", type="pci", index=str(number), model="pcie-root-port")
     # No USB: its polling alone costs an idle guest some percent of a core under TCG, on every host.
     SubElement(devices, "controller", type="usb", model="none")
     balloon = SubElement(devices, "memballoon", model="virtio")

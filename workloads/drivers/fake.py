@@ -42,7 +42,7 @@ from workloads.drivers.base import (
 )
 from workloads.drivers.fake_backups import FakeBackupFolders
 from workloads.drivers.fake_volumes import FakeContainerVolumes
-from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, VmSpec
+from workloads.drivers.specs import ContainerSpec, DiskSpec, ImageSource, NicSpec, VmSpec
 from workloads.drivers.volume_spec import names_of
 
 IMAGE_CACHE = "/var/lib/stowage/images"
@@ -193,6 +193,32 @@ class FakeMachines(FakeHypervisor):
         with self.world.call(self.host, "vm.next_size"):
             domain = self.host.domain(uuid)
             return domain.vcpus, domain.memory_mib
+
+    def disk_paths(self, uuid: str) -> set[str]:
+        return {disk.path for disk in self.host.domain(uuid).disks}
+
+    def disk_attach(self, uuid: str, disk: DiskSpec) -> None:
+        with self.world.call(self.host, "vm.disk_attach"):
+            disks = self.host.domain(uuid).disks
+            if all(known.path != disk.path for known in disks):
+                disks.append(FakeDisk(disk.target, disk.path, disk.format, gib_to_bytes(disk.size_gib)))
+
+    def disk_detach(self, uuid: str, disk: DiskSpec) -> None:
+        with self.world.call(self.host, "vm.disk_detach"):
+            domain = self.host.domain(uuid)
+            domain.disks = [known for known in domain.disks if known.path != disk.path]
+
+    def nic_attach(self, uuid: str, nic: NicSpec) -> None:
+        with self.world.call(self.host, "vm.nic_attach"):
+            nics = self.host.domain(uuid).nics
+            if nic.mac not in nics:
+                nics.append(nic.mac)
+
+    def nic_detach(self, uuid: str, nic: NicSpec) -> None:
+        with self.world.call(self.host, "vm.nic_detach"):
+            nics = self.host.domain(uuid).nics
+            if nic.mac in nics:
+                nics.remove(nic.mac)
 
     def has_said(self, uuid: str, text: str) -> bool:
         return True

@@ -14,7 +14,7 @@ from hosts.drivers.domain_state import domain_state
 from hosts.drivers.libvirt_errors import is_code
 from hosts.drivers.libvirt_host import LibvirtHost
 from hosts.errors import NotFound, Refused, TimedOut
-from workloads.drivers import domain_xml, libvirt_backup, libvirt_migration, libvirt_snapshots
+from workloads.drivers import domain_xml, libvirt_backup, libvirt_devices, libvirt_migration, libvirt_snapshots
 from workloads.drivers.arrival import Destination, arrival_check
 from workloads.drivers.base import (
     BackupOrder,
@@ -27,7 +27,7 @@ from workloads.drivers.base import (
     MigrationResult,
     VmDescription,
 )
-from workloads.drivers.specs import VmSpec, serial_log_path
+from workloads.drivers.specs import DiskSpec, NicSpec, VmSpec, serial_log_path
 
 STOP_POLL_S = 0.2
 SAID_BYTES = 256 * 1024
@@ -235,6 +235,27 @@ class LibvirtMachines:
         with self._host.calls("read the VM's definition") as connection:
             facts = parse(_require(connection, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
             return facts.vcpus, facts.memory_mib
+
+    def disk_paths(self, uuid: str) -> set[str]:
+        with self._host.calls("read the VM's disks") as connection:
+            return libvirt_devices.disk_paths(_require(connection, uuid))
+
+    def disk_attach(self, uuid: str, disk: DiskSpec) -> None:
+        cache = "writeback" if self._host.is_local and not _is_direct(disk.path) else "none"
+        with self._host.calls(f"give the VM the disk {disk.target}") as connection:
+            libvirt_devices.disk_attach(_require(connection, uuid), disk, cache)
+
+    def disk_detach(self, uuid: str, disk: DiskSpec) -> None:
+        with self._host.calls(f"take the disk {disk.target} from the VM") as connection:
+            libvirt_devices.disk_detach(_require(connection, uuid), disk, self._clock, self._sleep)
+
+    def nic_attach(self, uuid: str, nic: NicSpec) -> None:
+        with self._host.calls("give the VM a network card") as connection:
+            libvirt_devices.nic_attach(_require(connection, uuid), nic)
+
+    def nic_detach(self, uuid: str, nic: NicSpec) -> None:
+        with self._host.calls("take a network card from the VM") as connection:
+            libvirt_devices.nic_detach(_require(connection, uuid), nic, self._clock, self._sleep)
 
     def has_said(self, uuid: str, text: str) -> bool:
         if not self._host.is_local:

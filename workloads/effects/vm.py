@@ -14,7 +14,7 @@ from hosts.units import gib_to_bytes
 from workloads.drivers.base import Location
 from workloads.drivers.seed_image import seed_image, seed_wiped
 from workloads.drivers.specs import FORMATS, DiskSpec, VmSpec, name_check, path_check, size_check, uuid_check
-from workloads.effects import migrate, vm_copies
+from workloads.effects import migrate, vm_copies, vm_devices
 from workloads.effects.described import described
 from workloads.effects.disks_in_use import refuse_disks_in_use
 from workloads.effects.drivers import machines, volumes
@@ -267,4 +267,4 @@ def _refuse_foreign_boot_files(context: PlaneContext, spec: VmSpec) -> None:
             raise Refused("A kernel or initrd must lie in one of the host's pools or its image cache.", path)
 
 
-__all__ = ["vm_copies"]  # its effects come with these
+__all__ = ["vm_copies", "vm_devices"]  # its effects come with these

@@ -20,6 +20,7 @@ from workloads.services.cloning import vm_clone
 from workloads.services.consoles import console_end, ticket_issue
 from workloads.services.container_images import container_image_pull, container_image_remove
 from workloads.services.containers import container_create
+from workloads.services.devices import disk_add, disk_detach, nic_add, nic_detach
 from workloads.services.expiry import workload_expire
 from workloads.services.images import image_open, image_register, image_remove, image_upload, vm_save_image
 from workloads.services.life import (
@@ -70,6 +71,8 @@ __all__ = [
     "container_image_pull",
     "container_image_remove",
     "container_recreate",
+    "disk_add",
+    "disk_detach",
     "disk_grow",
     "flavour_add",
     "flavour_remove",
@@ -81,6 +84,8 @@ __all__ = [
     "image_remove",
     "image_upload",
     "moved_meanwhile",
+    "nic_add",
+    "nic_detach",
     "pool_file_remove",
     "refuse_without_room",
     "registry_add",

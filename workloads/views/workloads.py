@@ -15,13 +15,14 @@ from hosts.access import may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
 from hosts.errors import Invalid
-from hosts.models import Host
+from hosts.models import Host, PoolMount
 from hosts.once import key_of
 from hosts.queries import operations_of
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from workloads import queries, services
 from workloads.models import VirtualMachine, Workload
+from workloads.services.devices import bridges_of
 from workloads.states import why_not
 from workloads.views.backups import backups_of
 from workloads.views.bulk import LABELS
@@ -96,6 +97,7 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "resize_why_not": reason("resize"),
         "rename_why_not": reason("rename"),
         "recreate_why_not": reason("recreate"),
+        **_devices(own, reason("devices")),
         "clone_why_not": reason("clone"),
         "image_why_not": reason("save_image"),
         "backup_why_not": reason("back_up"),
@@ -111,6 +113,14 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         "expiries": Workload.Expiry.choices,
         "sources": [f"workload:{workload.pk}"],
     }
+
+
+def _devices(own: Any, refused: str | None) -> dict[str, Any]:
+    """Where disks and network cards of a VM could come from; nothing for a container."""
+    if not isinstance(own, VirtualMachine):
+        return {}
+    mounts = PoolMount.objects.filter(host=own.host).select_related("pool")
+    return {"devices_why_not": refused, "pools": [mount.pool.name for mount in mounts], "host_bridges": bridges_of(own)}
 
 
 def _pin_button(workload: Workload, refused: str | None) -> Button:
