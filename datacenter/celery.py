@@ -49,6 +49,11 @@ app.conf.update(
         "forget alerts": {"task": "datacenter.alerts.forget", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
         "remember pools": {"task": "datacenter.alerts.pools", "schedule": 300.0, "options": {"expires": 300}},
         "autopilot": {"task": "datacenter.plan.autopilot", "schedule": 15.0, "options": {"expires": 15}},
+        "forget decisions": {
+            "task": "datacenter.decisions_forget",
+            "schedule": 6 * 3600.0,
+            "options": {"expires": 3600},
+        },
         "sweep recoveries": {"task": "datacenter.recoveries_sweep", "schedule": 5.0, "options": {"expires": 5}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
         # seven minutes past: the hour's last five-minute aggregates are made by then

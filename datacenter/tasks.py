@@ -23,7 +23,7 @@ from datacenter.metrics.store import MetricsStore
 from datacenter.models import Plan, PlanAction, Question, Recovery
 from datacenter.services.alerting import alerts_evaluate, alerts_forget
 from datacenter.services.answering import question_answer, questions_unanswered
-from datacenter.services.autopilot_looks import autopilots_look
+from datacenter.services.autopilot_looks import autopilots_look, decisions_forget
 from datacenter.services.drilling import drills_begin
 from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
@@ -134,6 +134,12 @@ def autopilot() -> None:
         lambda row: _demand_of(row.site),
         lambda row: demand_lately(store, row.site.name, LATELY_MINUTES),
     )
+
+
+@shared_task(name="datacenter.decisions_forget")
+def forget_decisions() -> None:
+    """Removes what the autopilot decided long ago."""
+    decisions_forget(database_now())
 
 
 @shared_task(name="datacenter.recoveries_sweep")

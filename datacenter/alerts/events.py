@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -220,6 +220,24 @@ def _expiry_reading(row: Workload, now: datetime, days: float) -> Reading:
     return Reading(thing, Verdict.WRONG, f"The time of {row.name} is over; it is being stopped.")
 
 
+def hosts_due(rule: AlertRule, open_ids: list[str], now: datetime) -> list[Reading]:
+    """Hosts with another job whose day to come back is so many days off or past, until they are back."""
+    last = (now + timedelta(days=rule.threshold or EVENT_UNITS[Event.HOST_DUE][1])).date()
+    rows = hosts_in_scope(rule).filter(Q(job__until__lte=last) | Q(pk__in=open_ids)).select_related("job")
+    return [_due_reading(row, now, last) for row in rows]
+
+
+def _due_reading(host: Host, now: datetime, last: date) -> Reading:
+    job = getattr(host, "job", None)
+    if job is None:
+        return Reading(host_thing(host), Verdict.WELL, f"{host.name} is back.")
+    if job.until is None or job.until > last:
+        return Reading(host_thing(host), Verdict.WELL, f"{host.name} has its other job for longer.")
+    verb = "was" if job.until < now.date() else "is"
+    said = f"{host.name} {verb} due back on {job.until:%Y-%m-%d} from its other job ({job.get_kind_display()})."
+    return Reading(host_thing(host), Verdict.WRONG, said)
+
+
 LOOKS: dict[str, Callable[[AlertRule, list[str], datetime], list[Reading]]] = {
     Event.HOST_LOST: hosts_lost,
     Event.WORKLOAD_CRASHED: workloads_crashed,
@@ -227,6 +245,7 @@ LOOKS: dict[str, Callable[[AlertRule, list[str], datetime], list[Reading]]] = {
     Event.POOL_NEARLY_FULL: pools_nearly_full,
     Event.PLAN_WAITS: plans_waiting,
     Event.WORKLOAD_EXPIRES: workloads_expiring,
+    Event.HOST_DUE: hosts_due,
 }
 
 

@@ -10,7 +10,12 @@ from hosts.inventory import plain_text
 
 SENTENCE_MOST = 400
 # event -> unit of its threshold, and what the threshold is where none is given
-EVENT_UNITS = {"pool_nearly_full": ("%", 85.0), "full_soon": ("days", 7.0), "workload_expires": ("days", 3.0)}
+EVENT_UNITS = {
+    "pool_nearly_full": ("%", 85.0),
+    "full_soon": ("days", 7.0),
+    "workload_expires": ("days", 3.0),
+    "host_due": ("days", 3.0),
+}
 
 
 class Watching(Protocol):
@@ -68,6 +73,8 @@ def condition_said(rule: Watching) -> str:
             return f"A pool is more than {limit} full{lasting}"
         if rule.event == "full_soon":
             return f"A forecast says{lasting} that a pool, a disk or a host's memory will be full within {limit}"
+        if rule.event == "host_due":
+            return f"A host with another job is due back within {limit}"
         if rule.event == "workload_expires":
             return f"The time of a VM or container is over within {limit}"
         return f"{_EVENTS.get(rule.event, rule.event)}{lasting}"

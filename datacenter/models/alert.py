@@ -30,6 +30,7 @@ class AlertRule(models.Model):
         FULL_SOON = "full_soon", "a forecast says full soon"
         PLAN_WAITS = "plan_waits", "a plan of the autopilot waits for approval"
         WORKLOAD_EXPIRES = "workload_expires", "the time of a VM or container is nearly over"
+        HOST_DUE = "host_due", "a host with another job is due back"
         ALERTING_BLIND = "alerting_blind", "alerting is blind"
 
     class Scope(models.TextChoices):

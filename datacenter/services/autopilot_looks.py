@@ -45,9 +45,16 @@ LOOK_EVERY = timedelta(seconds=10)
 PACK_EVERY = timedelta(minutes=5)
 RELIEF_GOOD_FOR = timedelta(minutes=15)  # by then the load is another
 CHANGED = "Its settings were changed while it looked, so nothing was begun."
+KEPT_FOR = timedelta(days=90)
 Mode, Goal, Outcome = Autopilot.Mode, AutopilotDecision.Goal, AutopilotDecision.Outcome
 DemandRead = Callable[[Autopilot], Mapping[str, Demand]]
 Said = tuple[str, str, str, Plan | None]  # goal, outcome, sentence, plan
+
+
+def decisions_forget(now: datetime) -> int:
+    """Removes decisions that were last repeated over 90 days ago; how many. Plans and operations stay."""
+    count, _ = AutopilotDecision.objects.filter(last_at__lt=now - KEPT_FOR).delete()
+    return count
 
 
 def autopilots_look(now: datetime, usual: DemandRead, lately: DemandRead) -> None:
