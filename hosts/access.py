@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 Verb = Literal["view", "operate", "administer"]
 
+NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 ROLES = ("viewer", "operator", "administrator")
 _ROLE_OF_VERB: dict[Verb, int] = {"view": 0, "operate": 1, "administer": 2}
 

@@ -17,7 +17,7 @@ from datacenter.alert_forms import SILENCES_H, AlertSilenceForm, SilenceForm
 from datacenter.alerts import lists
 from datacenter.models import Alert, AlertRule, Silence
 from datacenter.services import alert_acts
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
 from hosts.errors import StowageError
@@ -26,7 +26,6 @@ from hosts.models import Site
 from hosts.regions import render_page, text_asked
 
 PAGE_ROWS = 50
-NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
 @page("view")

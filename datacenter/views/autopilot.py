@@ -14,7 +14,7 @@ from datacenter.forms import AutopilotForm
 from datacenter.hours import next_opening, windows_read
 from datacenter.models import Autopilot, AutopilotDecision
 from datacenter.services.autopilot import autopilot_edit, autopilot_of, autopilot_stop
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, form_page, page
 from hosts.errors import StowageError
@@ -31,7 +31,7 @@ def autopilot(request: HttpRequest) -> HttpResponse:
     is_on = any(row.is_on for row, *_ in rows)
     refused = None if is_on else "It is off at every site."
     if not may(request.user, "operate"):
-        refused = "Your role only allows looking. Ask an administrator for the role of operator."
+        refused = NOT_AN_OPERATOR
     ask = "It is switched off at every site, and its running plans stop after the moves under way."
     stop = Button("stop", "Stop it everywhere", reverse("autopilot-stop"), refused, "btn-danger", "stop", ask)
     return render_page(

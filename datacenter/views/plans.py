@@ -17,7 +17,7 @@ from datacenter.models import Plan
 from datacenter.services import plan_text
 from datacenter.services import plans as services
 from datacenter.services.undoing import plan_undo, why_not_undone
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, form_page, page
 from hosts.errors import NotFound, StowageError
@@ -27,7 +27,6 @@ from hosts.regions import render_page
 
 PAGE_ROWS = 30
 OTHERS = 20  # plans that one can be compared with
-NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
 @page("view")

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosts import queries, services
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button, Link
 from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
@@ -25,7 +25,6 @@ from hosts.services.doors import busy_with
 from hosts.services.wakes import has_woken_since
 from hosts.states import why_not
 
-NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 NOT_AN_ADMINISTRATOR = "Only administrators may do this."
 # verb of the button -> (label, style, icon, the question it asks, whether the name must be typed)
 BUTTONS = {

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from hosts import chronicle, queries, services
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, must_have_typed, page
 from hosts.models import Operation
@@ -66,7 +66,7 @@ def operation_buttons(request: HttpRequest, operation: Operation) -> list[Button
     if operation.state not in queries.OPEN_STATES:
         return []
     is_operator = may(request.user, "operate", operation)
-    refused = None if is_operator else "Your role only allows looking. Ask an administrator for the role of operator."
+    refused = None if is_operator else NOT_AN_OPERATOR
     if operation.state != Operation.State.STUCK:
         ask = "What was done so far is taken back, at the next safe point."
         url = reverse("operation-cancel", args=[operation.pk])

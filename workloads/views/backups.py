@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, form_page, page
 from hosts.errors import StowageError
@@ -26,7 +26,6 @@ from workloads import services
 from workloads.forms import RestoreForm
 from workloads.models import Backup, BackupFolder, VirtualMachine, Workload
 from workloads.states import why_no_backup_verb
-from workloads.views.container_images import LOOK_ONLY
 
 PAGE_ROWS = 50
 SHOWN_OF_VM = 10
@@ -76,7 +75,7 @@ def backups_shown(request: HttpRequest, rows: Iterable[Backup]) -> list[Shown]:
 
     def why(row: Backup, verb: str) -> str | None:
         if not is_operator:
-            return LOOK_ONLY
+            return NOT_AN_OPERATOR
         if verb == "delete" and row.pk in grounds:
             return "A later backup rests on this one. Delete that first."
         return why_no_backup_verb(row, verb, busy=busy.get(str(row.pk)))

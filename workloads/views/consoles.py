@@ -10,15 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Link
 from hosts.doors import action, done_or_said, page
 from workloads import services
 from workloads.models import Console, ConsoleLog, Workload
 from workloads.services import console_logs
 from workloads.states import why_not
-
-NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
 @dataclass(frozen=True)

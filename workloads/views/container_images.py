@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, form_page, page
 from hosts.errors import StowageError
@@ -19,8 +19,6 @@ from workloads import services
 from workloads.forms import PullForm, RegistryForm
 from workloads.models import HostImage, Registry
 from workloads.states import why_no_image
-
-LOOK_ONLY = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
 @page("view")
@@ -36,7 +34,7 @@ def image_list(request: HttpRequest) -> HttpResponse:
 
 
 def _image_button(image: HostImage, is_operator: bool) -> Button:
-    refused = why_no_image(image.host, "remove", image) if is_operator else LOOK_ONLY
+    refused = why_no_image(image.host, "remove", image) if is_operator else NOT_AN_OPERATOR
     ask = f"{image.label} and its other names are removed from {image.host.name}. It can be pulled again."
     url = reverse("container-image-remove", args=[image.pk])
     return Button(f"image-{image.pk}", "Remove", url, refused, "btn-sm", "", ask)
@@ -45,7 +43,7 @@ def _image_button(image: HostImage, is_operator: bool) -> Button:
 def _registry_button(registry: Registry, is_operator: bool) -> Button:
     ask = f"The login for {registry.address} is forgotten. Images that came with it stay where they are."
     url = reverse("registry-remove", args=[registry.pk])
-    return Button(f"registry-{registry.pk}", "Remove", url, None if is_operator else LOOK_ONLY, "btn-sm", "", ask)
+    return Button(f"registry-{registry.pk}", "Remove", url, None if is_operator else NOT_AN_OPERATOR, "btn-sm", "", ask)
 
 
 @form_page("operate")

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, form_page, must_have_typed, page
 from hosts.errors import StowageError
@@ -20,8 +20,6 @@ from hosts.once import FIELD, key_of, token_new
 from workloads import services
 from workloads.forms import FetchForm, ImageForm
 from workloads.models import Image, ImageArrival
-
-NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
 @page("view")

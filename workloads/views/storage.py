@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
 from hosts.models import PoolFile
@@ -16,7 +16,6 @@ from hosts.once import key_of
 from hosts.regions import render_page
 from workloads import services
 from workloads.storage import FileLine, pools_viewed
-from workloads.views.container_images import LOOK_ONLY
 
 
 @page("view")
@@ -32,7 +31,9 @@ def _button(line: FileLine, is_operator: bool) -> Button | None:
         return None
     ask = f"{line.file.name} is deleted from the pool {line.file.pool.name} for good. Nothing brings it back."
     url = reverse("pool-file-remove", args=[line.file.pk])
-    return Button(f"file-{line.file.pk}", "Remove", url, line.why_not if is_operator else LOOK_ONLY, "btn-sm", "", ask)
+    return Button(
+        f"file-{line.file.pk}", "Remove", url, line.why_not if is_operator else NOT_AN_OPERATOR, "btn-sm", "", ask
+    )
 
 
 @action("operate")

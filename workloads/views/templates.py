@@ -8,15 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
 from hosts.errors import Invalid
 from workloads import services
 from workloads.forms import FlavourForm
 from workloads.models import Flavour, Image, Template
-
-NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
 @page("view")

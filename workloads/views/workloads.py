@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from hosts.access import may
+from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
 from hosts.errors import Invalid
@@ -33,7 +33,6 @@ from workloads.views.verbs import more_buttons, verb_buttons
 
 PAGE_ROWS = 50
 LOGS_SHOWN = OPEN_SHOWN = SCHEDULES_SHOWN = 20
-NOT_AN_OPERATOR = "Your role only allows looking. Ask an administrator for the role of operator."
 
 
 @page("view")
