@@ -89,7 +89,7 @@ def backup_make(vm: VirtualMachine, *, parent: Backup | None = None, **values: A
         "taken_at": timezone.now(),
         "kind": "incremental" if parent else "full",
         "checkpoint": f"stowage-{uuid}",
-        "spec": {"vcpus": 1, "memory_mib": 256, "disks": [], "nics": [{"bridge": "stw0", "mac": "52:54:00:0:0:1"}]},
+        "spec": {"vcpus": 1, "memory_mib": 256, "disks": [], "nics": [{"bridge": "stw0", "mac": "52:54:00:00:00:01"}]},
         "files": [file],
     }
     return Backup.objects.create(uuid=uuid, parent=parent, **(given | values))

@@ -395,15 +395,18 @@ def _find_backups() -> Sample:
     return Sample(place.harness, operation, is_done)
 
 
-def _restore_vm() -> Sample:
+def _restore_vm(seed: dict[str, str] | None = None) -> Sample:
     place = place_make()
     _, backups = _backed_up(place, times=2)
+    Backup.objects.filter(pk=backups[-1].pk).update(spec=backups[-1].spec | {"seed": seed or {}})
     operation = services.backup_restore(place.user, backups[-1], name="web-2")
 
     def is_done() -> bool:
         row = VirtualMachine.objects.get(name="web-2")
         content = place.world.hosts["alpha"].files_for(IMAGES)[row.disks[0]["path"]].content
         is_there = place.world.places(str(row.pk)) == {"alpha": "stopped"} and row.state == "stopped"
+        seeds = [path for path in place.world.hosts["alpha"].files_for(IMAGES) if path.endswith("-seed.img")]
+        is_there = is_there and len(seeds) == bool(seed) and not VmSeed.objects.exists()
         return is_there and content == "guest data 1" and row.nics[0]["mac"] != "52:54:00:00:00:01"
 
     return Sample(place.harness, operation, is_done)
@@ -848,7 +851,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     ],
     "verify_backup": [_verify_backup],
     "delete_backup": [_delete_backup],
-    "restore_vm": [_restore_vm],
+    "restore_vm": [_restore_vm, lambda: _restore_vm({"meta-data": "instance-id: x"})],
     "find_backups": [_find_backups],
     "wipe_seed": [_wipe_seed],
     "grow_disk": [_grow_disk("running"), _grow_disk("stopped")],

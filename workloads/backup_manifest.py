@@ -14,8 +14,10 @@ from hosts.models.place import NAME_PATTERN
 from workloads.models import Backup
 
 FILES_MOST = 26
+SEED, SEED_TEXT_MOST = ("meta-data", "network-config"), 16384
 _TARGET, _SUM = re.compile(r"vd[a-z]"), re.compile(r"[0-9a-f]{64}")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _LARGEST = 2**53
 
 
@@ -51,11 +53,15 @@ def _row(manifest: dict[str, Any], host: Host, folder: str) -> Backup:
         spec={
             "vcpus": min(256, max(1, int(_number(spec["vcpus"])))),
             "memory_mib": min(2**24, max(32, int(_number(spec["memory_mib"])))),
-            "nics": [{"bridge": _matched(_BRIDGE, nic["bridge"])} for nic in spec["nics"][:FILES_MOST]],
+            "nics": [
+                {"bridge": _matched(_BRIDGE, nic["bridge"]), "mac": _matched(_MAC, nic["mac"])}
+                for nic in spec["nics"][:FILES_MOST]
+            ],
             "disks": [
                 {"target": _matched(_TARGET, disk["target"]), "size_gib": _number(disk["size_gib"])}
                 for disk in spec["disks"][:FILES_MOST]
             ],
+            "seed": {name: str(text)[:SEED_TEXT_MOST] for name, text in dict(manifest["seed"]).items() if name in SEED},
         },
     )
 

@@ -135,7 +135,7 @@ def test_what_ends_a_chain_makes_the_next_one_full_and_old_ones_go(stack: Stack,
 
 
 def test_all_disks_are_kept_but_the_one_that_told_the_guest_its_password(stack: Stack, person: ApiPerson, tiny: str):
-    told = {"user": "ann", "password": "not-a-secret-1"}
+    told = {"user": "ann", "password": "not-a-secret-1", "address": "10.99.0.2/24"}
     wanted = {"name": "flow-vm", "image": tiny, "memory_mib": 128, "disk_gib": 0.5, "first_boot": told}
     person.done("POST", "/workloads/vms", wanted | {"host": person.host(HOST)["uuid"]})
     vm = person.workload("flow-vm")
@@ -162,6 +162,12 @@ def test_all_disks_are_kept_but_the_one_that_told_the_guest_its_password(stack: 
             made.append(back["uuid"])
             first, second = (Disk(stack, HOST, back["name"], target) for target in ("vda", "vdc"))
             assert first.has(pattern, "400M") and second.has(pattern, "8M") and second.has("0", "9M")
+        seed = f"/var/lib/libvirt/images/{made[-1]}-seed.img"
+        if "No such" in run_inside(stack, HOST, f"ls {seed} 2>&1"):
+            seed = f"/var/lib/stowage/shared/{made[-1]}-seed.img"
+        mac = stack.inside(HOST, "virsh", "domiflist", "flow-incremental").split()[-1]
+        for word, count in ((vm["uuid"], True), (mac, True), ("hashed_passwd", False), ("ann", False)):
+            assert bool(int(run_inside(stack, HOST, f"grep -a -c {word} {seed}"))) is count, word
         for row in (part, full):
             person.done("DELETE", f"/backups/{row['uuid']}")
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from hosts.credentials import password_decrypt
 from hosts.errors import Forbidden, Invalid, Refused
 from hosts.models import Host
 from hosts.operations.lease import lease_release
@@ -16,7 +18,7 @@ from tests.factories import backup_make, container_make, host_make, user_make, v
 from workloads import services
 from workloads.backup_chains import chain_of, chains_beyond
 from workloads.backup_manifest import row_of
-from workloads.models import Backup, BackupFolder, Schedule, VirtualMachine
+from workloads.models import Backup, BackupFolder, Schedule, VirtualMachine, VmSeed
 from workloads.templatetags.schedule_words import does
 
 pytestmark = pytest.mark.django_db
@@ -175,12 +177,26 @@ def test_a_restored_vm_is_another_one(vm: VirtualMachine, host: Host):
 
     row = VirtualMachine.objects.get(name="web-back")
     assert [link["backup"] for link in operation.parameters["chain"]] == [str(full.pk), str(part.pk)]
-    assert row.pk != part.vm_uuid and row.nics[0]["mac"] != "52:54:00:0:0:1" and row.bridges == ["stw0"]
+    assert row.pk != part.vm_uuid and row.nics[0]["mac"] != "52:54:00:00:00:01" and row.bridges == ["stw0"]
     assert (row.state, row.desired, row.memory_mib, row.disk_gib) == ("creating", "stopped", 256, 1)
     with pytest.raises(Refused, match="restore VM"):
         services.backup_delete(user_make(), full)
     lease_release(operation)
     assert chain_of(part) == [full, part]
+
+
+def test_a_guest_of_cloud_init_knows_itself_again_by_its_new_address(vm: VirtualMachine):
+    network = '{"match": {"macaddress": "52:54:00:00:00:01"}}'
+    spec = {"nics": [{"bridge": "stw0", "mac": "52:54:00:00:00:01"}], "disks": [], "vcpus": 1, "memory_mib": 64}
+    backup = backup_make(vm, spec=spec | {"seed": {"meta-data": "instance-id: x", "network-config": network}})
+
+    operation = services.backup_restore(user_make(), backup, name="web-back")
+
+    row, seed = VirtualMachine.objects.get(name="web-back"), VmSeed.objects.get()
+    files = json.loads(password_decrypt(bytes(seed.files_encrypted)))
+    assert files["meta-data"] == "instance-id: x" and files["user-data"].startswith("#cloud-config")
+    assert files["network-config"] == network.replace("52:54:00:00:00:01", row.nics[0]["mac"])
+    assert row.disks[-1]["path"] == operation.parameters["seed_path"] and not row.has_seed
 
 
 def test_without_room_a_name_or_a_sound_chain_there_is_none(vm: VirtualMachine, host: Host):
@@ -322,7 +338,14 @@ def test_the_form_of_schedules_asks_what_a_backup_shall_hold(vm: VirtualMachine)
 def test_a_manifest_that_somebody_made_up_is_not_believed(vm: VirtualMachine, host: Host, harm: dict[str, Any]):
     row = backup_make(vm)
     told = {"backup": str(row.pk), "vm": str(vm.pk), "name": "web-1", "kind": "full", "parent": None}
-    told |= {"checkpoint": row.checkpoint, "taken_at_s": 1.0, "is_at_rest": False, "files": row.files, "spec": row.spec}
+    told |= {
+        "checkpoint": row.checkpoint,
+        "taken_at_s": 1.0,
+        "is_at_rest": False,
+        "files": row.files,
+        "spec": row.spec,
+        "seed": {},
+    }
 
     assert row_of(told, host, "/srv").checkpoint == ""
     with pytest.raises(Invalid):

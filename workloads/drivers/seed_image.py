@@ -23,6 +23,12 @@ def seed_wiped(image: bytes) -> bytes:
     A guest that finds another instance, or none, may begin anew at its next boot: new host keys, network by DHCP.
     Zeros where the disk cannot be read: it may still hold secrets.
     """
+    files = seed_identity(image)
+    return bytes(SEED_BYTES) if files is None else seed_image(files | {"user-data": WIPED})
+
+
+def seed_identity(image: bytes) -> dict[str, str] | None:
+    """By which instance and network the guest knows the disk, and no secret; None where it cannot be read."""
     disk, files = pycdlib.PyCdlib(), {}
     try:
         disk.open_fp(io.BytesIO(image))
@@ -33,8 +39,8 @@ def seed_wiped(image: bytes) -> bytes:
                 disk.get_file_from_iso_fp(content, rr_path=f"/{name}")
                 files[name] = content.getvalue().decode()
     except (pycdlib.pycdlibexception.PyCdlibException, UnicodeDecodeError):
-        return bytes(SEED_BYTES)
-    return seed_image(files | {"user-data": WIPED})
+        return None
+    return files
 
 
 def seed_image(files: Mapping[str, str]) -> bytes:

@@ -11,12 +11,14 @@ from hosts.plane.context import PlaneContext
 from hosts.plane.effects import effect
 from hosts.plane.progress import Progress
 from workloads.drivers.base import BackupDisk, BackupOrder, BackupProgress, DescribedDisk, VmDescription
+from workloads.drivers.seed_image import seed_identity
 from workloads.drivers.specs import DiskSpec, VmSpec, path_check, uuid_check
 from workloads.effects.drivers import backups, machines, volumes
 
 Data = dict[str, Any]
 FORMAT = 1  # of the manifest
 FOUND_MOST = 1000
+SEED_SUFFIX = "{}-seed.img"
 OFF = ("stopped", "crashed")
 _CHECKPOINT = re.compile(r"stowage-[0-9a-f-]{36}")
 
@@ -76,6 +78,7 @@ def vm_backup(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
             "taken_at_s": taken_at_s,
             "is_at_rest": state in OFF,
             "sentence": sentence,
+            "seed": _seed_of(context, vm),
             "files": [{"target": disk.target, "file": f"{disk.target}.qcow2"} for disk in disks],
         }
         return _told(store.seal(folder, uuid, backup, manifest, progress), folder)
@@ -135,8 +138,12 @@ def vm_backup_restore(context: PlaneContext, arguments: Data, progress: Progress
     try:
         for disk in spec.disks:
             progress.update(f"making the disk {disk.target}", at_once=True)
-            paths = [store.file(*_place(link), _file_of(link, disk.target)) for link in chain]
-            if files.restore(disk, spec.uuid, paths, progress):
+            if disk.path.endswith(SEED_SUFFIX.format(spec.uuid)):  # filled by the step after this
+                is_new = files.ensure(disk, spec.uuid, None, progress)
+            else:
+                paths = [store.file(*_place(link), _file_of(link, disk.target)) for link in chain]
+                is_new = files.restore(disk, spec.uuid, paths, progress)
+            if is_new:
                 made.append(disk)
     except StowageError:
         for disk in made:
@@ -194,9 +201,20 @@ def _why_full(
     return ""
 
 
+def _seed_of(context: PlaneContext, vm: VmDescription) -> dict[str, str]:
+    """By what its cloud-init knows a VM that was told something at its first boot; empty for others, and if unknown.
+
+    Without it the guest would take a restored VM for a new machine: other host keys, network by DHCP.
+    """
+    for disk in vm.disks:
+        if disk.path.endswith(SEED_SUFFIX.format(vm.uuid)):
+            return seed_identity(volumes(context).seed_read(disk.path, vm.uuid)) or {}
+    return {}
+
+
 def _disks_of(vm: VmDescription) -> list[DescribedDisk]:
     """Those that the guest writes to. The small one of its first boot holds keys and passwords, and nothing else."""
-    disks = [disk for disk in vm.disks if not disk.read_only and not disk.path.endswith(f"{vm.uuid}-seed.img")]
+    disks = [disk for disk in vm.disks if not disk.read_only and not disk.path.endswith(SEED_SUFFIX.format(vm.uuid))]
     if not disks:
         raise Refused(f"The VM {vm.name} has no disk that could be backed up.")
     return disks
@@ -232,5 +250,5 @@ def _file_of(link: Data, target: str) -> str:
 
 
 def _told(manifest: Data, folder: str) -> Data:
-    keys = ("kind", "parent", "checkpoint", "taken_at_s", "is_at_rest", "sentence", "files")
+    keys = ("kind", "parent", "checkpoint", "taken_at_s", "is_at_rest", "sentence", "seed", "files")
     return {key: manifest[key] for key in keys} | {"folder": folder}

@@ -20,9 +20,9 @@ from hosts.operations.saga import Context, EffectCall, Output, Saga, Step
 from hosts.publish import publish_change
 from workloads.backup_chains import chains_beyond
 from workloads.backup_manifest import row_of
-from workloads.models import Backup, Workload
+from workloads.models import Backup, VmSeed, Workload
 from workloads.sagas.calls import LONG_DEADLINE_S, generation_of, host_name, long_call, record_observed, row_remove
-from workloads.sagas.create_vm import DEFINE, spec_of
+from workloads.sagas.create_vm import DEFINE, SEED, spec_of
 
 COPY_TIMEOUT_S = 12 * 3600.0
 
@@ -65,7 +65,7 @@ def _record(context: Context) -> None:
             "checkpoint": told["checkpoint"],
             "is_at_rest": told["is_at_rest"],
             "sentence": told["sentence"][:500] if parameters["kind"] == Backup.Kind.INCREMENTAL else "",
-            "spec": parameters["spec"],
+            "spec": parameters["spec"] | {"seed": told["seed"]},
             "files": told["files"],
         },
     )
@@ -257,6 +257,7 @@ def _judge_here(context: Context) -> None:
 
 
 def _record_restored(context: Context) -> None:
+    VmSeed.objects.filter(vm=context.parameters["workload"]).delete()
     stopped: Any = Workload.State.STOPPED
     record_observed(context, stopped, generation=generation_of(context))
 
@@ -273,6 +274,7 @@ RESTORE_VM = register(
                 effect=_restore,
                 undo_effect=lambda context: long_call(context, "vm.volumes_remove", spec=spec_of(context)),
             ),
+            SEED,
             DEFINE,
             Step("record", control=_record_restored),
         ),

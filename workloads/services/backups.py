@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid as uuids
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db import transaction
 
 from hosts.accounts import account_of
 from hosts.audit import audit_write
+from hosts.credentials import password_encrypt
 from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation, PoolMount
 from hosts.operations.start import operation_start
@@ -16,11 +18,13 @@ from hosts.publish import publish_change
 from hosts.services.doors import User, busy_with, name_check, refuse_if, refuse_unless
 from hosts.units import GIB
 from workloads.backup_chains import chain_of
-from workloads.models import Backup, BackupFolder, VirtualMachine, Workload
+from workloads.drivers.seed_image import WIPED
+from workloads.models import Backup, BackupFolder, VirtualMachine, VmSeed, Workload
 from workloads.sagas.backups import link_of
 from workloads.services.capacity import Need, pool_choose, refuse_without_disk_room
+from workloads.services.cloning import TARGETS
 from workloads.services.operating import operate
-from workloads.services.vms import SEED_FILE, disk_row, mac_address, name_free_check, vm_reserve, vm_spec
+from workloads.services.vms import SEED_FILE, SEED_GIB, disk_row, mac_address, name_free_check, vm_reserve, vm_spec
 from workloads.states import why_no_backup_verb, why_not_reached
 
 CHAIN_MOST = 60  # a restore reads all of them, and each is one more that may be damaged
@@ -97,7 +101,10 @@ def backup_restore(
     assert host is not None
     name_free_check(name)
     vm = _row_restored(user, backup, name, host)
-    chain = chain_of(backup)
+    chain, parameters = chain_of(backup), {}
+    seed = _seed_restored(backup, vm, host)
+    if seed is not None:
+        parameters["seed_path"] = vm.disks[-1]["path"]
     spec = vm_spec(vm)
     need = Need(vm.cpu_cores, 0, vm.disk_gib, name, Workload.Kind.VM)
 
@@ -107,7 +114,7 @@ def backup_restore(
             raise Refused("A part of the backup is damaged or being removed, so it cannot be restored.")
         for disk in vm.disks:
             refuse_without_disk_room(host, disk["path"], disk["size_gib"])
-        vm_reserve(user, vm, need, None, operation)
+        vm_reserve(user, vm, need, seed, operation)
 
     return operation_start(
         "restore_vm",
@@ -119,6 +126,7 @@ def backup_restore(
             "backup": str(backup.pk),
             "spec": spec,
             "chain": [link_of(link) for link in chain],
+            **parameters,
         },
         host=host,
         leases=[("backup", str(link.pk)) for link in chain],
@@ -237,6 +245,20 @@ def _row_restored(user: User, backup: Backup, name: str, host: Host) -> VirtualM
             for number, bridge in enumerate(bridges)
         ],
     )
+
+
+def _seed_restored(backup: Backup, vm: VirtualMachine, host: Host) -> VmSeed | None:
+    """The small disk by which the guest's cloud-init knows itself again: with the new addresses, without secrets."""
+    files = {name: str(text) for name, text in (backup.spec.get("seed") or {}).items()}
+    if "meta-data" not in files:
+        return None
+    for old, new in zip(backup.spec.get("nics") or (), vm.nics, strict=False):
+        if "network-config" in files and old.get("mac"):
+            files["network-config"] = files["network-config"].replace(str(old["mac"]), new["mac"])
+    target = next(target for target in TARGETS if target not in {disk["target"] for disk in vm.disks})
+    vm.disks.append(disk_row(vm.uuid, _mount(host, vm.disks[0]["path"], SEED_GIB), target, SEED_FILE, "raw", SEED_GIB))
+    text = json.dumps(files | {"user-data": WIPED})
+    return VmSeed(vm_id=vm.uuid, files_encrypted=password_encrypt(text))
 
 
 def _mount(host: Host, path: str, size_gib: float) -> PoolMount:
