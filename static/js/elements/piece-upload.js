@@ -22,18 +22,25 @@ class PieceUpload extends HTMLElement {
     event.preventDefault();
     const button = form.querySelector("button.btn-primary");
     button.disabled = true;
+    let arrival = null;
     try {
-      const arrival = await this.#begun(form, file);
+      arrival = await this.#begun(form, file);
       await this.#send(arrival, file);
       this.#say("Examining it …", 1);
       const made = await this.#call("POST", `${arrival.uuid}/finish`, {});
       localStorage.removeItem(this.#key(form, file));
       location.assign(made.operation ? `${this.getAttribute("operations")}${made.operation}/` : this.getAttribute("images"));
     } catch (error) {
+      if (arrival && error.status === 422) await this.#giveUp(arrival, form, file); // it would be refused again
       this.#say(error.message, null);
       button.disabled = false;
     }
   };
+
+  async #giveUp(arrival, form, file) {
+    localStorage.removeItem(this.#key(form, file));
+    await this.#call("DELETE", arrival.uuid).catch(() => {}); // then it goes by itself after two days
+  }
 
   async #begun(form, file) {
     const key = this.#key(form, file);
