@@ -201,6 +201,68 @@ def _grow_disk(state: str) -> Callable[[], Sample]:
     return sample
 
 
+def _cdrom(verb: str, state: str = "running") -> Callable[[], Sample]:
+    """An ISO put into a VM's drive, or taken out."""
+
+    def sample() -> Sample:
+        place = place_make()
+        vm = VirtualMachine.objects.select_related("host").get(pk=vm_in(place, state=state).pk)
+        domain = place.world.hosts["alpha"].domains[str(vm.pk)]
+        old = f"/var/lib/stowage/images/{vm.pk}-0123456789abcdef.iso"
+        if state == "running":
+            domain.cdrom = vm.cdrom_path = old
+            vm.has_cdrom = True
+            vm.save()
+        image = image_make("debian-iso", format="iso")
+        if verb == "insert":
+            operation = services.iso_insert(place.user, vm, image=image)
+        else:
+            operation = services.iso_eject(place.user, vm)
+
+        def is_done() -> bool:
+            row = VirtualMachine.objects.get(pk=vm.pk)
+            inside = str(image.pk) in row.cdrom_path if verb == "insert" else row.cdrom_path == ""
+            return inside and row.has_cdrom and domain.cdrom == row.cdrom_path
+
+        return Sample(place.harness, operation, is_done)
+
+    return sample
+
+
+def _move_with_iso() -> Sample:
+    place = place_make()
+    vm = VirtualMachine.objects.select_related("host").get(pk=vm_in(place, shared=True).pk)
+    image = image_make("debian-iso", format="iso")
+    path = f"/var/lib/stowage/images/{image.pk}-{image.sha256[:16]}.iso"
+    place.world.hosts["alpha"].domains[str(vm.pk)].cdrom = path
+    operation = services.workload_move(place.user, vm, target=place.beta)
+    return Sample(place.harness, operation, lambda: runs_only_on(place, vm, "beta"))
+
+
+def _create_vm_from_iso() -> Sample:
+    place = place_make()
+    place.alpha.facts = {"firmwares": ["bios", "efi"]}
+    place.alpha.save()
+    operation = services.vm_create(
+        place.user,
+        name="web-9",
+        image=None,
+        iso=image_make("debian-iso", format="iso"),
+        firmware="uefi",
+        cpu_cores=1,
+        memory_mib=256,
+        disk_gib=1,
+        host=place.alpha,
+    )
+    uuid = operation.subject_id
+
+    def is_done() -> bool:
+        domain = place.world.hosts["alpha"].domains[uuid]
+        return domain.state == "running" and (domain.cdrom or "").endswith(".iso")
+
+    return Sample(place.harness, operation, is_done)
+
+
 def _copied(verb: str, **values: object) -> Callable[[], Sample]:
     """A VM that is off, made into another one or into an image."""
 
@@ -831,7 +893,9 @@ def _remove_stale() -> Sample:
 
 
 SAMPLES: dict[str, list[Callable[[], Sample]]] = {
-    "create_vm": [_create_vm, _create_vm_with_seed],
+    "create_vm": [_create_vm, _create_vm_with_seed, _create_vm_from_iso],
+    "insert_iso": [_cdrom("insert"), _cdrom("insert", "stopped")],
+    "eject_iso": [_cdrom("eject")],
     "clone_vm": [
         _copied("clone"),
         _copied("clone", start=True, first_boot=FirstBoot(user="ann", ssh_keys=(SSH_KEY,))),
@@ -888,7 +952,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
         _delete_with_volume(True),
         _delete_with_volume(False),
     ],
-    "migrate_vm": [_migrate(shared=True), _migrate(shared=False)],
+    "migrate_vm": [_move_with_iso, _migrate(shared=True), _migrate(shared=False)],
     "relocate_container": [
         _relocate_with_volume,
         _relocate(image_in_registry=True),

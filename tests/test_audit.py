@@ -124,6 +124,16 @@ def on_disk() -> tuple[str, Any]:
     return f"/api/workloads/{vm.pk}/grow-disk", {"target": "vda", "size_gib": 2}
 
 
+def an_iso() -> tuple[str, Any]:
+    return f"/api/workloads/{vm_make(host_make(), has_cdrom=True).pk}/cdrom", {
+        "image": str(image_make(format="iso").pk)
+    }
+
+
+def with_iso() -> tuple[str, Any]:
+    return f"/api/workloads/{vm_make(host_make(), has_cdrom=True, cdrom_path='/x.iso').pk}/cdrom", None
+
+
 def on_disk_off(verb: str, body: Any) -> Change:
     def change() -> tuple[str, Any]:
         host = host_make()
@@ -371,6 +381,8 @@ CHANGES: dict[str, Change] = {
     f"DELETE /api/workloads/{UUID}/disks/{{str:target}}": second_disk,
     f"POST /api/workloads/{UUID}/nics": on_nic("/nics", {"bridge": "stw0"}),
     f"DELETE /api/workloads/{UUID}/nics/{{str:mac}}": on_nic("/nics/52:54:00:00:00:09", None),
+    f"PUT /api/workloads/{UUID}/cdrom": an_iso,
+    f"DELETE /api/workloads/{UUID}/cdrom": with_iso,
     f"POST /api/workloads/{UUID}/clone": on_disk_off("/clone", {"name": "web-2"}),
     f"POST /api/workloads/{UUID}/save-image": on_disk_off("/save-image", {"name": "web-image"}),
     f"POST /api/workloads/{UUID}/snapshots": on_vm("/snapshots", {"name": "before"}),

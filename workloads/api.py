@@ -21,6 +21,7 @@ from workloads.models import Container, Image, Snapshot, VirtualMachine, Workloa
 from workloads.schemas import (
     ApartIn,
     BulkIn,
+    CdromOut,
     CloneIn,
     ContainerIn,
     DiskIn,
@@ -29,6 +30,7 @@ from workloads.schemas import (
     FetchIn,
     ImageChoiceIn,
     ImageOut,
+    IsoIn,
     MemberOut,
     MoveIn,
     NameIn,
@@ -89,6 +91,12 @@ def first_boot_of(payload: VmIn | CloneIn | UseIn) -> FirstBoot | None:
     return FirstBoot.from_data(payload.first_boot.dict()) if payload.first_boot else None
 
 
+def images_of(payload: VmIn) -> dict[str, Image | None]:
+    """The images that a new VM is made from, by what they are for."""
+    asked = {"image": payload.image, "iso": payload.iso}
+    return {kind: image_found(uuid) if uuid else None for kind, uuid in asked.items()}
+
+
 def _chosen(uuid: UUID | None) -> Host | None:
     return host_found(uuid) if uuid else None
 
@@ -123,9 +131,8 @@ def workload_bulk(request: HttpRequest, payload: BulkIn) -> Status[list[Member]]
 @router.post("/vms", response={202: OperationOut}, auth=OPERATE)
 def vm_create(request: HttpRequest, payload: VmIn) -> Status[Operation]:
     values = payload.dict()
-    image, host = image_found(values.pop("image")), _chosen(values.pop("host"))
-    values["first_boot"] = first_boot_of(payload)
-    return Status(202, services.vm_create(request.user, image=image, host=host, **values))
+    host, values["first_boot"] = _chosen(values.pop("host")), first_boot_of(payload)
+    return Status(202, services.vm_create(request.user, host=host, **values | images_of(payload)))
 
 
 @router.post("/containers", response={202: OperationOut}, auth=OPERATE)
@@ -193,6 +200,22 @@ def container_recreate(request: HttpRequest, uuid: UUID, payload: ImageChoiceIn)
 @router.post("/{uuid:uuid}/grow-disk", response={202: OperationOut}, auth=OPERATE)
 def workload_grow_disk(request: HttpRequest, uuid: UUID, payload: DiskSizeIn) -> Status[Operation]:
     return Status(202, services.disk_grow(request.user, vm_found(uuid), **payload.dict()))
+
+
+@router.get("/{uuid:uuid}/cdrom", response=CdromOut, auth=VIEW)
+def cdrom_one(request: HttpRequest, uuid: UUID) -> VirtualMachine:
+    return vm_found(uuid)
+
+
+@router.put("/{uuid:uuid}/cdrom", response={202: OperationOut}, auth=OPERATE)
+def iso_insert(request: HttpRequest, uuid: UUID, payload: IsoIn) -> Status[Operation]:
+    """An ISO of the library into its CD-ROM drive; a VM that is off gets a drive."""
+    return Status(202, services.iso_insert(request.user, vm_found(uuid), image=image_found(payload.image)))
+
+
+@router.delete("/{uuid:uuid}/cdrom", response={202: OperationOut}, auth=OPERATE)
+def iso_eject(request: HttpRequest, uuid: UUID) -> Status[Operation]:
+    return Status(202, services.iso_eject(request.user, vm_found(uuid)))
 
 
 @router.post("/{uuid:uuid}/clone", response={202: OperationOut}, auth=OPERATE)

@@ -13,7 +13,7 @@ from hosts.forms import StyledForm
 from hosts.models import Host
 from workloads.choosing import Wish
 from workloads.first_boot import FirstBoot
-from workloads.models import Flavour, Image, ImageArrival, Schedule, Workload
+from workloads.models import Flavour, Image, ImageArrival, Schedule, VirtualMachine, Workload
 
 # what a container does when it ends: the engine's word and ours
 RESTARTS = (
@@ -204,8 +204,16 @@ class VmForm(StyledForm):
     name = forms.CharField(max_length=63, help_text="Letters, digits, dots, dashes and underscores.")
     image = forms.ModelChoiceField(
         Image.objects.filter(format__in=[Image.Format.QCOW2, Image.Format.RAW]),
-        empty_label="choose an image",
+        required=False,
+        empty_label="an empty disk",
         help_text="The VM gets a copy of its own.",
+    )
+    iso = forms.ModelChoiceField(
+        Image.objects.filter(format=Image.Format.ISO),
+        required=False,
+        label="ISO",
+        empty_label="none",
+        help_text="Lies in its CD-ROM drive, from which it starts until it is ejected.",
     )
     flavour = forms.ModelChoiceField(
         Flavour.objects.all(),
@@ -223,6 +231,21 @@ class VmForm(StyledForm):
         max_length=63,
         required=False,
         help_text="Any name. Two workloads of one group never share a host.",
+    )
+
+    firmware = forms.ChoiceField(
+        choices=VirtualMachine.Firmware.choices,
+        initial=VirtualMachine.Firmware.BIOS,
+        help_text="UEFI only where the host has it. Such a VM has no snapshots.",
+    )
+    machine = forms.ChoiceField(
+        label="Machine type", choices=VirtualMachine.Machine.choices, initial=VirtualMachine.Machine.Q35
+    )
+    cpu_model = forms.CharField(
+        label="CPU model",
+        max_length=63,
+        required=False,
+        help_text="One of QEMU's names, such as Haswell-noTSX. Empty: what suits the host.",
     )
 
     def clean(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hosts.ranges import file_answer
 from workloads import services
 from workloads.models import Image
 
-ENDINGS = {Image.Format.QCOW2: "qcow2", Image.Format.RAW: "img"}
+ENDINGS = {Image.Format.QCOW2: "qcow2", Image.Format.RAW: "img", Image.Format.ISO: "iso"}
 
 
 def download_answer(request: HttpRequest, image: Image) -> HttpResponse | StreamingHttpResponse:

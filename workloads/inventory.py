@@ -97,6 +97,8 @@ def _own_facts(kind: str, row: dict[str, Any]) -> dict[str, Any]:
             "disks": [_disk(disk) for disk in _listed(row.get("disks")) if isinstance(disk, dict)],
             "bridges": [plain_text(bridge, 63) for bridge in _listed(row.get("bridges"))],
             "serial_log": plain_text(row.get("serial_log")),
+            "has_cdrom": row.get("cdrom") is not None,
+            "cdrom_path": plain_text(row.get("cdrom"), 500),
         }
     return {
         "engine_id": plain_text(row.get("engine_id"), 64),

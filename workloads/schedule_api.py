@@ -13,7 +13,7 @@ from ninja import Field, Router, Schema, Status
 from hosts.api import OPERATE, VIEW, host_found
 from hosts.errors import Invalid, NotFound
 from workloads import services
-from workloads.api import first_boot_of, image_found, workload_found
+from workloads.api import first_boot_of, images_of, workload_found
 from workloads.backup_api import BackUpIn
 from workloads.models import Schedule
 from workloads.schemas import ContainerIn, VmIn
@@ -102,7 +102,7 @@ def schedule_create(request: HttpRequest, payload: ScheduleIn) -> Status[Schedul
             values["wish"] = wish.dict(exclude={"first_boot", "host", "image"} if verb == "create_vm" else {"host"})
             values["wish"]["host"] = host_found(wish.host) if wish.host else None
     if payload.verb == "create_vm" and payload.vm is not None:
-        values["wish"]["image"] = image_found(payload.vm.image)
+        values["wish"] |= images_of(payload.vm)
         values["first_boot"] = first_boot_of(payload.vm)
     return Status(201, services.schedule_create(request.user, **values))
 

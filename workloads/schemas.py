@@ -8,7 +8,8 @@ from uuid import UUID
 
 from ninja import Field, Schema
 
-from workloads.models import Console, HostImage, Measurement, Template, Workload
+from workloads.models import Console, HostImage, Measurement, Template, VirtualMachine, Workload
+from workloads.sagas.cdrom import iso_of
 from workloads.services.bulk import Member
 
 
@@ -56,7 +57,11 @@ class FirstBootIn(Schema):
 
 class VmIn(Schema):
     name: str = Field(max_length=63)
-    image: UUID
+    image: UUID | None = None  # its disk is a copy; without one it is empty
+    iso: UUID | None = None  # in its CD-ROM drive, from which it starts until it is ejected
+    firmware: str = Field("bios", max_length=4)  # or uefi, where the host has it
+    machine: str = Field("q35", max_length=3)  # or pc
+    cpu_model: str = Field("", max_length=63)  # one of QEMU's names; empty: what suits the host
     cpu_cores: int = Field(1, ge=1, le=1024)
     memory_mib: int = Field(256, ge=1, le=2**31 - 1)
     disk_gib: float = Field(1, gt=0, le=1e6)
@@ -259,6 +264,21 @@ class DiskIn(Schema):
 
 class NicIn(Schema):
     bridge: str = Field(max_length=63)
+
+
+class IsoIn(Schema):
+    image: UUID
+
+
+class CdromOut(Schema):
+    has_cdrom: bool
+    path: str = Field(alias="cdrom_path")  # on its host; empty: nothing is in the drive
+    image: UUID | None  # the ISO of the library that this is
+
+    @staticmethod
+    def resolve_image(vm: VirtualMachine) -> UUID | None:
+        found = iso_of(vm.cdrom_path)
+        return found.pk if found else None
 
 
 class CloneIn(Schema):

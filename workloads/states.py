@@ -24,6 +24,7 @@ WorkloadVerb = Literal[
     "snapshot",
     "clone",
     "save_image",
+    "cdrom",
     "back_up",
     "devices",
     "rename",
@@ -55,6 +56,7 @@ WORKLOAD_VERBS: tuple[WorkloadVerb, ...] = (
     "snapshot",
     "clone",
     "save_image",
+    "cdrom",
     "back_up",
     "devices",
     "rename",
@@ -80,6 +82,7 @@ VM_ONLY = ON_ONLY | {
     "save_image": "saved as an image",
     "back_up": "backed up",
     "devices": "given devices",
+    "cdrom": "given an ISO",
 }
 OFF_TOO = ("log", "diff")  # what a container that is off still has
 CONSOLES: dict[str, tuple[str, ...]] = {"vm": ("vnc", "serial"), "container": ("exec", "attach", "log", "top", "diff")}
@@ -206,6 +209,8 @@ def _state_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
         return f"{name} is {state}; only a VM that is on can be {ON_ONLY[verb]}."
     if verb in ("resize", "snapshot", "devices") and state not in ("running", "paused", "stopped", "crashed"):
         return f"{name} is {state}; wait until it runs or is stopped."
+    if verb == "cdrom":
+        return _cdrom_reason(workload)
     if verb == "back_up":
         return _backup_reason(workload)
     if verb in ("clone", "save_image"):
@@ -226,6 +231,14 @@ def _copy_reason(workload: Any) -> str | None:
         return f"{workload.name} was not made by Stowage, which copies only what it knows in full."
     if workload.state != "stopped":
         return f"{workload.name} is {workload.state}; its disks are copied while it is stopped. Stop it first."
+    return None
+
+
+def _cdrom_reason(workload: Any) -> str | None:
+    if workload.is_adopted:
+        return f"{workload.name} was not made by Stowage, which leaves its CD-ROM drive as it is."
+    if workload.state not in ("running", "paused", "stopped", "crashed"):
+        return f"{workload.name} is {workload.state}; wait until it runs or is stopped."
     return None
 
 

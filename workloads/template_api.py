@@ -13,7 +13,7 @@ from hosts.errors import Invalid, NotFound
 from hosts.models import Operation
 from hosts.schemas import OperationOut
 from workloads import services
-from workloads.api import first_boot_of, image_found
+from workloads.api import first_boot_of, images_of
 from workloads.models import Flavour, Template
 from workloads.schemas import FlavourIn, FlavourOut, TemplateIn, TemplateOut, UseIn
 
@@ -39,7 +39,7 @@ def template_save(request: HttpRequest, payload: TemplateIn) -> Status[Template]
     if (payload.vm is None) == (payload.container is None):
         raise Invalid("Say either what VM it is, or what container.", field="vm")
     if payload.vm is not None:
-        wish = payload.vm.dict(exclude={"first_boot"}) | {"image": image_found(payload.vm.image)}
+        wish = payload.vm.dict(exclude={"first_boot"}) | images_of(payload.vm)
     else:
         assert payload.container is not None
         wish = payload.container.dict()

@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from workloads.views import (
     backups,
     bulk,
+    cdroms,
     choosing,
     consoles,
     container_images,
@@ -66,6 +67,7 @@ urlpatterns = [
     path("workloads/<uuid:uuid>/rename/", renewal.workload_rename, name="workload-rename"),
     path("workloads/<uuid:uuid>/recreate/", renewal.container_recreate, name="container-recreate"),
     path("workloads/<uuid:uuid>/grow-disk/", workloads.disk_grow, name="workload-grow-disk"),
+    path("workloads/<uuid:uuid>/cdrom/", cdroms.cdrom_change, name="workload-cdrom"),
     path("workloads/<uuid:uuid>/clone/", copies.vm_clone, name="vm-clone"),
     path("workloads/<uuid:uuid>/save-image/", copies.vm_save_image, name="vm-save-image"),
     path("workloads/<uuid:uuid>/backups/", backups.vm_back_up, name="vm-back-up"),

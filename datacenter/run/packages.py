@@ -33,6 +33,7 @@ LAB_PACKAGES = (
     "libvirt-daemon-driver-qemu",
     "qemu-system-x86",
     "qemu-utils",
+    "ovmf",
     "docker.io",
     "busybox-static",
     "cpio",

@@ -66,6 +66,7 @@ class ObservedWorkload:
     environment_keys: tuple[str, ...] = ()
     generation: int | None = None
     managed: bool = False
+    cdrom: str | None = None  # the file in its CD-ROM drive, empty for none; None without a drive
     pid: int | None = None  # of a running container's first process, as this host counts; nobody else's business
 
     def to_data(self) -> dict[str, Any]:
@@ -123,6 +124,7 @@ class HypervisorFacts:
     product: str | None = None
     serial: str | None = None
     missing: tuple[str, ...] = ()
+    firmwares: tuple[str, ...] = ()  # that VMs may have: "bios", "efi"
 
 
 @dataclass(frozen=True)

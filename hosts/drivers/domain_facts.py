@@ -51,6 +51,8 @@ class DomainFacts:
     labels: dict[str, str] = field(default_factory=dict)
     has_vnc: bool = False
     serial_pty: str | None = None
+    cdrom: str | None = None  # the file in its drive, empty for none; None without a drive
+    nvram: str | None = None  # where UEFI keeps its settings
 
     @property
     def managed(self) -> bool:
@@ -88,6 +90,8 @@ def parse(xml: str) -> DomainFacts:
         labels=labels,
         has_vnc=devices.find("graphics[@type='vnc']") is not None,
         serial_pty=_attribute(devices, "serial[@type='pty']/source", "path"),
+        cdrom=_cdrom(devices),
+        nvram=(domain.findtext("os/nvram") or "").strip() or None,
     )
 
 
@@ -132,6 +136,11 @@ def _disk_read(disk: Element) -> DiskFacts:
         device=disk.get("device", "disk"),
         has_backing_file=backing is not None and backing.find("source") is not None,
     )
+
+
+def _cdrom(devices: Element) -> str | None:
+    drive = devices.find("disk[@device='cdrom']")
+    return None if drive is None else _attribute(drive, "source", "file") or ""
 
 
 def _bridges(devices: Element) -> list[str]:

@@ -106,6 +106,7 @@ class FakeDomain:
     checkpoints: list[str] = field(default_factory=list)
     boots: int = 0
     managed: bool = True
+    cdrom: str | None = None
 
 
 @dataclass
@@ -140,6 +141,7 @@ class FakeHost:
     bridges: set[str] = field(default_factory=lambda: {"stw0"})
     container_volumes: dict[str, FakeVolume] = field(default_factory=dict)
     machine_types: tuple[str, ...] = ("pc", "q35")
+    firmwares: tuple[str, ...] = ("bios", "efi")
     pools: list[FakePool] = field(default_factory=list)
     domains: dict[str, FakeDomain] = field(default_factory=dict)
     containers: dict[str, FakeContainer] = field(default_factory=dict)
@@ -407,6 +409,7 @@ class FakeHypervisor:
                 "qemu64",
                 self.host.machine_types,
                 self.host.memory_mib,
+                firmwares=self.host.firmwares,
             )
 
     def list_domains(self) -> list[ObservedWorkload]:
@@ -441,6 +444,7 @@ class FakeHypervisor:
             labels=dict(domain.labels),
             generation=domain.generation,
             managed=domain.managed,
+            cdrom=domain.cdrom,
         )
 
 

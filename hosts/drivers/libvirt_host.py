@@ -138,6 +138,7 @@ class LibvirtHost:
             version, library = connection.getVersion(), connection.getLibVersion()
             memory_mib = self._memory_mib(connection, missing)
             product, serial = self._sysinfo(connection, missing)
+            offered = firmwares(connection)
         guests = [g for g in capabilities.findall("guest") if g.findtext("os_type") == "hvm"]
         guests = [g for g in guests if g.find("arch[@name='x86_64']") is not None]
         accelerators = sorted({d.get("type", "") for g in guests for d in g.findall("arch/domain")})
@@ -156,6 +157,7 @@ class LibvirtHost:
             product,
             serial,
             tuple(missing),
+            offered,
         )
 
     def list_domains(self) -> list[ObservedWorkload]:
@@ -243,6 +245,15 @@ class LibvirtWatch:
 
     def _closed(self, connection: libvirt.virConnect, reason: int, opaque: object) -> None:
         self._on_change("")
+
+
+def firmwares(connection: libvirt.virConnect) -> tuple[str, ...]:
+    """By which a VM of the machine type q35 can start here: "bios", "efi". Source: libvirt formatdomaincaps."""
+    try:
+        told = ElementTree.fromstring(connection.getDomainCapabilities(None, "x86_64", "q35", None, 0))
+    except libvirt.libvirtError:
+        return ("bios",)
+    return tuple(value.text or "" for value in told.findall("os/enum[@name='firmware']/value"))
 
 
 def _is_alive(connection: libvirt.virConnect) -> bool:

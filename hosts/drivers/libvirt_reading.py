@@ -48,6 +48,7 @@ def observed(facts: DomainFacts, state: tuple[Any, str], autostart: bool, sizes:
         labels=facts.labels,
         generation=facts.generation,
         managed=facts.managed,
+        cdrom=facts.cdrom,
     )
 
 

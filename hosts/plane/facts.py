@@ -53,6 +53,7 @@ def discover(context: PlaneContext) -> dict[str, Any]:
         "hypervisor": hypervisor.hypervisor if hypervisor else None,
         "libvirt": hypervisor.libvirt if hypervisor else None,
         "machine_types": list(hypervisor.machine_types) if hypervisor else [],
+        "firmwares": list(hypervisor.firmwares) if hypervisor else [],
         "engine": engine.engine if engine else None,
         "accelerator_listed": list(hypervisor.accelerator_listed) if hypervisor else [],
         "absent": absent,

@@ -141,7 +141,11 @@ def _copied_reasons(disk: DescribedDisk) -> list[str]:
 def _shared_reasons(disk: DescribedDisk) -> list[str]:
     """A disk that is not copied must be the very same file; the pool's marker proves it, a like name does not."""
     if disk.read_only:
-        return [] if os.path.exists(disk.path) else [f"The read-only disk {disk.path} does not exist here."]
+        return (
+            []
+            if os.path.exists(disk.path)
+            else [f"The read-only disk {disk.path} does not exist here. Eject it first."]
+        )
     if not disk.pool_id or pool_id_read(os.path.dirname(disk.path)) != disk.pool_id:
         return [f"The disk {disk.path} is not in a pool that both hosts share. Copy it along."]
     if not os.path.exists(disk.path):

@@ -80,6 +80,7 @@ class VmDescription:
     labels: dict[str, str] = field(default_factory=dict)
     obstacles: tuple[str, ...] = ()
     cpu_xml: str | None = None
+    nvram: str | None = None
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -263,6 +264,15 @@ class VirtualMachines(Protocol):
     def nic_detach(self, uuid: str, nic: NicSpec) -> None:
         """Ensures that it has none of that address; TimedOut when its guest does not let go of it."""
 
+    def cdrom_set(self, uuid: str, path: str | None) -> None:
+        """Ensures a CD-ROM drive with that file (empty: with none), now and from its next start on; None: no drive.
+
+        Refused where a VM that is on has no drive, for one cannot be added then.
+        """
+
+    def nvram_forget(self, uuid: str) -> None:
+        """Removes what UEFI kept for a VM that is no longer on this host."""
+
     def has_said(self, uuid: str, text: str) -> bool:
         """Whether the VM's serial line said that text since it was made; looks at the last 256 KiB."""
 
@@ -367,6 +377,12 @@ class Volumes(Protocol):
 
     def image_path(self, source: ImageSource) -> str:
         """Where the image cache keeps that image."""
+
+    def iso_path(self, source: ImageSource) -> str:
+        """Where the image cache keeps that ISO, as it is."""
+
+    def is_iso(self, path: str) -> bool:
+        """Whether that is the path of an ISO of the image cache."""
 
     def image_inspect(self, path: str, image_format: str) -> int:
         """The virtual size in bytes of an image that is safe to use; raises Refused when it is not one."""

@@ -26,6 +26,11 @@ def serial_socket_path(uuid: str) -> str:
     return f"{SOCKET_FOLDER}/stowage-{uuid}-serial.sock"
 
 
+def nvram_path(uuid: str) -> str:
+    """Where UEFI keeps its settings on the VM's host; by the uuid, which no rename changes."""
+    return f"{SOCKET_FOLDER}/nvram/stowage-{uuid}.fd"
+
+
 def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) -> str:
     """The domain XML of a spec.
 
@@ -53,6 +58,8 @@ def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) 
     devices = SubElement(domain, "devices")
     for disk in spec.disks:
         _disk(devices, disk, (caches or {}).get(disk.target, "none"))
+    if spec.cdrom is not None:
+        devices.append(cdrom_element(spec.cdrom, spec.machine))
     for nic in spec.nics:
         _nic(devices, nic)
     _consoles(devices, spec)
@@ -81,13 +88,18 @@ def _metadata(generation: int, operation: str, labels: dict[str, str]) -> Elemen
 
 
 def _os(domain: Element, spec: VmSpec) -> None:
-    os = SubElement(domain, "os")
+    os = SubElement(domain, "os", {"firmware": "efi"} if spec.firmware == "uefi" else {})
     _text(os, "type", "hvm", arch="x86_64", machine=spec.machine)
+    if spec.firmware == "uefi":
+        # libvirt finds the file among those that the host has described. Source: formatdomain, "firmware".
+        SubElement(SubElement(os, "firmware"), "feature", enabled="no", name="secure-boot")
+        _text(os, "nvram", nvram_path(spec.uuid))
     for tag, value in (("kernel", spec.kernel), ("initrd", spec.initrd), ("cmdline", spec.kernel_arguments)):
         if value:
             _text(os, tag, value)
     if not spec.kernel:
-        SubElement(os, "boot", dev="hd")
+        for device in boot_order(has_cdrom=spec.cdrom is not None):
+            SubElement(os, "boot", dev=device)
 
 
 def _cpu(domain: Element, spec: VmSpec, accelerator: str) -> None:
@@ -114,6 +126,23 @@ def _disk(devices: Element, disk: DiskSpec, cache: str) -> Element:
     SubElement(element, "driver", name="qemu", type=disk.format, cache=cache, discard="unmap", detect_zeroes="unmap")
     SubElement(element, "source", file=disk.path)
     SubElement(element, "target", dev=disk.target, bus="virtio")
+    return element
+
+
+def boot_order(*, has_cdrom: bool) -> tuple[str, ...]:
+    """What it starts from: an empty drive is passed over."""
+    return ("cdrom", "hd") if has_cdrom else ("hd",)
+
+
+def cdrom_element(path: str, machine: str) -> Element:
+    """A CD-ROM drive with that file in it; empty: with none."""
+    element = Element("disk", type="file", device="cdrom")
+    SubElement(element, "driver", name="qemu", type="raw")
+    if path:
+        SubElement(element, "source", file=path)
+    is_ide = machine.startswith(("pc-i440fx", "pc-0", "pc-1")) or machine == "pc"
+    SubElement(element, "target", dev="hda" if is_ide else "sda", bus="ide" if is_ide else "sata")
+    SubElement(element, "readonly")
     return element
 
 

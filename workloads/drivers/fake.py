@@ -62,6 +62,8 @@ class FakeMachines(FakeHypervisor):
         with self.world.call(self.host, "vm.describe"):
             domain = self.host.domain(uuid)
             disks = tuple(DescribedDisk(d.target, d.path, d.format, d.size_bytes, d.size_bytes) for d in domain.disks)
+            if domain.cdrom:
+                disks += (DescribedDisk("sda", domain.cdrom, "raw", 1, 1, read_only=True),)
             return VmDescription(
                 uuid=uuid,
                 name=domain.name,
@@ -102,6 +104,7 @@ class FakeMachines(FakeHypervisor):
                 serial_log=spec.serial_log,
                 machine=spec.machine,
                 accelerator=accelerator,
+                cdrom=spec.cdrom,
             )
             self.world.changed(self.host.name, spec.uuid)
 
@@ -219,6 +222,16 @@ class FakeMachines(FakeHypervisor):
             nics = self.host.domain(uuid).nics
             if nic.mac in nics:
                 nics.remove(nic.mac)
+
+    def cdrom_set(self, uuid: str, path: str | None) -> None:
+        with self.world.call(self.host, "vm.cdrom_set"):
+            domain = self.host.domain(uuid)
+            if domain.state in ACTIVE and domain.cdrom is None and path is not None:
+                raise Refused(f"The VM {domain.name} has no CD-ROM drive.")
+            domain.cdrom = path
+
+    def nvram_forget(self, uuid: str) -> None:
+        pass
 
     def has_said(self, uuid: str, text: str) -> bool:
         return True
@@ -475,6 +488,12 @@ class FakeVolumes:
 
     def image_path(self, source: ImageSource) -> str:
         return f"{IMAGE_CACHE}/{source.image}.{source.format}"
+
+    def iso_path(self, source: ImageSource) -> str:
+        return f"{IMAGE_CACHE}/{source.image}-{source.sha256[:16]}.iso"
+
+    def is_iso(self, path: str) -> bool:
+        return path.startswith(IMAGE_CACHE) and path.endswith(".iso")
 
     def image_inspect(self, path: str, image_format: str) -> int:
         with self.world.call(self.host, "volume.image_inspect"):

@@ -26,6 +26,8 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 VIRTUAL_SIZE_LIMIT_BYTES = 1024 * GIB
 
 _MAGIC = b"QFI\xfb"
+# ISO 9660 (ECMA-119 8.1), and the volume recognition of UDF (ECMA-167 part 2): after 16 sectors of 2,048 bytes.
+_ISO_SIGNS, _ISO_SIGN_AT = (b"CD001", b"BEA01"), 16 * 2048 + 1
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQQ")
 _INCOMPATIBLE_DIRTY, _INCOMPATIBLE_DATA_FILE = 1, 4
 _EXTENSION_BACKING_FORMAT, _EXTENSION_DATA_FILE = 0xE2792ACA, 0x44415441
@@ -91,6 +93,8 @@ def image_inspect(path: str, image_format: str, limit_bytes: int = VIRTUAL_SIZE_
     except OSError as error:
         raise Refused("The image is missing on the host. Import it again.", f"{path}: {error}") from error
     with os.fdopen(handle, "rb") as file:
+        if image_format == "iso":
+            return _iso_judge(file, path, limit_bytes)
         if image_format == "qcow2":
             _qcow2_judge(qcow2_header_read(file), path)
         elif file.read(4) == _MAGIC:
@@ -100,6 +104,17 @@ def image_inspect(path: str, image_format: str, limit_bytes: int = VIRTUAL_SIZE_
         raise Refused(_NOT_AN_IMAGE.format(image_format), f"{path} has size {size_bytes}")
     if size_bytes > limit_bytes:
         raise Refused(f"The image claims {size_bytes // GIB} GiB; at most {limit_bytes // GIB} GiB are allowed.")
+    return size_bytes
+
+
+def _iso_judge(file: BinaryIO, path: str, limit_bytes: int) -> int:
+    """Its bytes as they are: a CD-ROM is only ever given to a guest as raw, so that no header of it leads anywhere."""
+    size_bytes = os.fstat(file.fileno()).st_size
+    file.seek(_ISO_SIGN_AT)
+    if file.read(5) not in _ISO_SIGNS:
+        raise Refused("The file is not the ISO of a CD or DVD. Add it again with its real format.", path)
+    if size_bytes > limit_bytes:
+        raise Refused(f"The ISO has {size_bytes // GIB} GiB; at most {limit_bytes // GIB} GiB are allowed.")
     return size_bytes
 
 

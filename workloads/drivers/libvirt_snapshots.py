@@ -28,7 +28,11 @@ def take(domain: libvirt.virDomain, name: str, operation: str) -> None:
         if snapshot_xml.parse(known.getXMLDesc(), is_current=False).operation == operation:
             return
         raise Refused(f"The VM {domain.name()} has a snapshot {name} already. Choose another name.")
-    disks = [disk for disk in domain_parse(domain.XMLDesc(0)).disks if disk.path and not disk.read_only]
+    facts = domain_parse(domain.XMLDesc(0))
+    if facts.nvram:
+        # Source: libvirt, "internal snapshots of a VM with pflash based firmware are not supported"
+        raise Refused(f"The VM {domain.name()} starts by UEFI, of which libvirt keeps no snapshot inside its disks.")
+    disks = [disk for disk in facts.disks if disk.path and not disk.read_only]
     unfit = [disk.target for disk in disks if disk.format != "qcow2"]
     if not disks:
         raise Refused(f"The VM {domain.name()} has no disk, so there is nothing that could hold a snapshot.")

@@ -12,9 +12,16 @@ import libvirt
 from hosts.drivers.domain_facts import NAMESPACE, DomainFacts, parse, stamp_read
 from hosts.drivers.domain_state import domain_state
 from hosts.drivers.libvirt_errors import is_code
-from hosts.drivers.libvirt_host import LibvirtHost
+from hosts.drivers.libvirt_host import LibvirtHost, firmwares
 from hosts.errors import NotFound, Refused, TimedOut
-from workloads.drivers import domain_xml, libvirt_backup, libvirt_devices, libvirt_migration, libvirt_snapshots
+from workloads.drivers import (
+    domain_xml,
+    libvirt_backup,
+    libvirt_cdrom,
+    libvirt_devices,
+    libvirt_migration,
+    libvirt_snapshots,
+)
 from workloads.drivers.arrival import Destination, arrival_check
 from workloads.drivers.base import (
     BackupOrder,
@@ -93,6 +100,7 @@ class LibvirtMachines:
                 if known.isActive():
                     return
             self._refuse_taken_name(connection, spec.uuid, spec.name)
+            _refuse_unknown_hardware(connection, spec)
             caches = {d.target: "writeback" for d in spec.disks if self._host.is_local and not _is_direct(d.path)}
             xml = domain_xml.build(spec, accelerator, caches)
             try:
@@ -257,6 +265,15 @@ class LibvirtMachines:
         with self._host.calls("take a network card from the VM") as connection:
             libvirt_devices.nic_detach(_require(connection, uuid), nic, self._clock, self._sleep)
 
+    def cdrom_set(self, uuid: str, path: str | None) -> None:
+        with self._host.calls("change what is in the VM's CD-ROM drive") as connection:
+            libvirt_cdrom.cdrom_set(_require(connection, uuid), path)
+
+    def nvram_forget(self, uuid: str) -> None:
+        if self._host.is_local and not self.locate(uuid).present:
+            with suppress(FileNotFoundError):
+                os.unlink(domain_xml.nvram_path(uuid))
+
     def has_said(self, uuid: str, text: str) -> bool:
         if not self._host.is_local:
             raise Refused("What a VM says on its serial line is read only by the hostd of its own host.")
@@ -390,6 +407,13 @@ def _tolerate(call: Callable[[], object], *codes: int) -> None:
             raise
 
 
+def _refuse_unknown_hardware(connection: libvirt.virConnect, spec: VmSpec) -> None:
+    if spec.cpu_model and spec.cpu_model not in connection.getCPUModelNames("x86_64"):
+        raise Refused(f"The hypervisor here knows no CPU model {spec.cpu_model}. Choose another, or none.")
+    if spec.firmware == "uefi" and "efi" not in firmwares(connection):
+        raise Refused("The host has no UEFI firmware for VMs (Debian: the package ovmf). Choose BIOS, or another host.")
+
+
 def _is_active(domain: libvirt.virDomain) -> bool:
     try:
         return bool(domain.isActive())
@@ -449,4 +473,5 @@ def _description(facts: DomainFacts, xml: str, disks: tuple[DescribedDisk, ...],
         labels=facts.labels,
         obstacles=facts.obstacles,
         cpu_xml=facts.cpu_xml,
+        nvram=facts.nvram,
     )

@@ -23,6 +23,9 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 FORMATS = ("qcow2", "raw")
+ISO = "iso"
+FIRMWARES = ("bios", "uefi")
+MACHINES = ("q35", "pc")
 PROTOCOLS = ("tcp", "udp", "sctp")
 RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
@@ -132,8 +135,8 @@ class ImageSource:
     format: str
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> ImageSource:
-        _check(data["format"] in FORMATS, "The image must be qcow2 or raw.", data["format"], "image")
+    def from_data(cls, data: dict[str, Any], formats: tuple[str, ...] = FORMATS) -> ImageSource:
+        _check(data["format"] in formats, f"The image must be {' or '.join(formats)}.", data["format"], "image")
         _check(bool(re.fullmatch(r"[0-9a-f]{64}", data["sha256"])), "The image has no valid checksum.", data)
         return cls(uuid_check(data["image"]), data["sha256"], int(data["size_bytes"]), data["format"])
 
@@ -210,13 +213,20 @@ class VmSpec:
     kernel: str | None = None
     initrd: str | None = None
     kernel_arguments: str | None = None
+    firmware: str = "bios"
+    iso: ImageSource | None = None  # in its CD-ROM drive when it is made
+    cdrom: str | None = None  # the file in the drive, empty for none; None without a drive. The host names it.
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> VmSpec:
         """The spec, judged; raises Invalid with a sentence for the operator."""
         vcpus, memory_mib = size_check(data["vcpus"], data["memory_mib"])
         machine, on_crash = data.get("machine") or "q35", data.get("on_crash") or "preserve"
-        _check(machine in ("q35", "pc"), "The machine type must be q35 or pc.", machine, "machine")
+        firmware = data.get("firmware") or "bios"
+        _check(firmware in FIRMWARES, "The firmware must be bios or uefi.", firmware, "firmware")
+        _check(firmware == "bios" or machine == "q35", "UEFI needs the machine type q35.", machine, "machine")
+        iso = ImageSource.from_data(data["iso"], (ISO,)) if data.get("iso") else None
+        _check(machine in MACHINES, "The machine type must be q35 or pc.", machine, "machine")
         _check(on_crash in ("preserve", "destroy"), "After a crash a VM is preserved or destroyed.", on_crash)
         arguments = data.get("kernel_arguments")
         _check(arguments is None or str(arguments).isprintable(), "Kernel arguments must be plain text.")
@@ -238,6 +248,9 @@ class VmSpec:
             path_check(data["kernel"]) if data.get("kernel") else None,
             path_check(data["initrd"]) if data.get("initrd") else None,
             str(arguments) if arguments else None,
+            firmware,
+            iso,
+            "" if iso or data.get("has_cdrom") else None,
         )
 
     @property

@@ -24,7 +24,7 @@ from hosts.units import GIB, gib_to_bytes
 from workloads.drivers.base import DescribedDisk, Running
 from workloads.drivers.foreign_images import foreign_convert, foreign_judge, ova_disk
 from workloads.drivers.images import QEMU_IMG, image_inspect, qcow2_size_judged
-from workloads.drivers.specs import FORMATS, DiskSpec, ImageSource, path_check
+from workloads.drivers.specs import FORMATS, ISO, DiskSpec, ImageSource, path_check
 
 POOL_MARKER = ".stowage-pool"
 LEFT_SUFFIX = ".stowage-left"
@@ -65,6 +65,12 @@ class PoolVolumes:
         # By checksum, so that an image changed under its uuid is another file and none is overwritten in use.
         return f"{self._image_cache}/{source.image}-{source.sha256[:16]}.unpacked.qcow2"
 
+    def iso_path(self, source: ImageSource) -> str:
+        return f"{self._image_cache}/{source.image}-{source.sha256[:16]}.iso"
+
+    def is_iso(self, path: str) -> bool:
+        return os.path.dirname(path) == os.path.normpath(self._image_cache) and path.endswith(".iso")
+
     def image_inspect(self, path: str, image_format: str) -> int:
         return image_inspect(path, image_format)
 
@@ -72,8 +78,8 @@ class PoolVolumes:
         _convert(path, image_format, target, "qcow2", running)
 
     def image_accept(self, file: Path, image_format: str, made: Path, running: Running) -> Path:
-        if image_format == "qcow2":
-            image_inspect(str(file), "qcow2")
+        if image_format in ("qcow2", ISO):
+            image_inspect(str(file), image_format)
             return file
         if image_format == "ova":
             with ova_disk(file, running) as disk:

@@ -38,3 +38,24 @@ def image_ready(context: PlaneContext, source: ImageSource, progress: Progress) 
                 with suppress(FileNotFoundError):
                     left.unlink()
     return str(path)
+
+
+def iso_ready(context: PlaneContext, source: ImageSource, progress: Progress) -> str:
+    """The path of the ISO in the cache, fetched and found to be one. Nothing takes it back."""
+    files = volumes(context)
+    path = Path(files.iso_path(source))
+    with context.locks.wait(f"image {source.image}", lambda: not progress.is_aborted()) as held:
+        if not held:
+            progress.check()
+        if path.exists():
+            return str(path)
+        unjudged = path.with_name(path.name + ".unjudged")
+        context.control.image_fetch(source.image, source.sha256, source.size_bytes, unjudged, progress)
+        try:
+            files.image_inspect(str(unjudged), "iso")
+            os.chmod(unjudged, 0o444)
+            os.replace(unjudged, path)
+        finally:
+            with suppress(FileNotFoundError):
+                unjudged.unlink()
+    return str(path)

@@ -14,7 +14,7 @@ from hosts.plane.progress import Progress
 from hosts.units import GIB
 from workloads.drivers.download import download, url_check
 from workloads.drivers.foreign_images import FOREIGN_FORMATS
-from workloads.drivers.specs import FORMATS, uuid_check
+from workloads.drivers.specs import FORMATS, ISO, uuid_check
 from workloads.effects.drivers import volumes
 from workloads.effects.sending import file_send
 
@@ -29,7 +29,7 @@ def image_bring_in(context: PlaneContext, arguments: Data, progress: Progress) -
     Undo: none; the control plane drops the bytes with the operation, and the host keeps no copy.
     """
     image_format = str(arguments["format"])
-    if image_format not in (*FORMATS, *FOREIGN_FORMATS):
+    if image_format not in (*FORMATS, ISO, *FOREIGN_FORMATS):
         raise Invalid("There is no such format of disk images.", image_format[:50])
     folder = Path(context.config.image_cache)
     folder.mkdir(parents=True, exist_ok=True)

@@ -104,6 +104,7 @@ def vm_clean_source(context: PlaneContext, arguments: Data, progress: Progress) 
         raise Refused(f"The VM is still here and {location.reason}; nothing was cleaned.")
     if location.present:
         machines(context).undefine(uuid)
+    machines(context).nvram_forget(uuid)
     paths = [path_check(path) for path in arguments.get("copied_paths") or ()]
     refuse_disks_in_use(context, paths)
     left = volumes(context).quarantine(paths)

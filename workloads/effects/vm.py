@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hosts.errors import Invalid, Refused, StowageError
@@ -14,11 +15,11 @@ from hosts.units import gib_to_bytes
 from workloads.drivers.base import Location
 from workloads.drivers.seed_image import seed_image, seed_wiped
 from workloads.drivers.specs import FORMATS, DiskSpec, VmSpec, name_check, path_check, size_check, uuid_check
-from workloads.effects import migrate, vm_copies, vm_devices
+from workloads.effects import migrate, vm_cdrom, vm_copies, vm_devices
 from workloads.effects.described import described
 from workloads.effects.disks_in_use import refuse_disks_in_use
 from workloads.effects.drivers import machines, volumes
-from workloads.effects.image import image_ready
+from workloads.effects.image import image_ready, iso_ready
 
 Data = dict[str, Any]
 
@@ -39,6 +40,9 @@ def vm_volumes_ensure(context: PlaneContext, arguments: Data, progress: Progress
     spec = VmSpec.from_data(arguments["spec"])
     files = volumes(context)
     made: list[DiskSpec] = []
+    if spec.iso:
+        progress.update("bringing the ISO", at_once=True)
+        iso_ready(context, spec.iso, progress)
     try:
         for disk in spec.disks:
             image = image_ready(context, disk.image, progress) if disk.image else None
@@ -121,6 +125,8 @@ def vm_define(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
     """Undo: vm.undefine with the operation's uuid, so that no other VM's definition is touched."""
     spec = VmSpec.from_data(arguments["spec"])
     _refuse_foreign_boot_files(context, spec)
+    if spec.iso:
+        spec = replace(spec, cdrom=volumes(context).iso_path(spec.iso))
     accelerator = arguments.get("accelerator") or _accelerator_probed(context)
     if accelerator not in ("kvm", "tcg"):
         raise Invalid(f"There is no accelerator {accelerator}.")
@@ -267,4 +273,4 @@ def _refuse_foreign_boot_files(context: PlaneContext, spec: VmSpec) -> None:
             raise Refused("A kernel or initrd must lie in one of the host's pools or its image cache.", path)
 
 
-__all__ = ["vm_copies", "vm_devices"]  # its effects come with these
+__all__ = ["vm_cdrom", "vm_copies", "vm_devices"]  # its effects come with these

@@ -23,6 +23,7 @@ class ImageArrival(models.Model):
         VMDK = "vmdk", "disk image of VMware, VMDK in one file"
         VHDX = "vhdx", "disk image of Hyper-V, VHDX"
         VDI = "vdi", "disk image of VirtualBox, VDI"
+        ISO = "iso", "CD or DVD, ISO"
         OVA = "ova", "appliance with one disk, OVA"
         ROOT_ARCHIVE = "root-tar", "container root, tar (docker import)"
         ENGINE_ARCHIVE = "engine-tar", "container image, tar (docker save)"

@@ -17,6 +17,7 @@ class Image(models.Model):
     class Format(models.TextChoices):
         QCOW2 = "qcow2", "disk image, qcow2"
         RAW = "raw", "disk image, raw"
+        ISO = "iso", "CD or DVD, ISO"
         ROOT_ARCHIVE = "root-tar", "container root, tar (docker import)"
         ENGINE_ARCHIVE = "engine-tar", "container image, tar (docker save)"
 
@@ -39,3 +40,12 @@ class Image(models.Model):
     def path(self) -> Path:
         """Where its bytes are."""
         return Path(settings.IMAGE_DIR) / str(self.pk)
+
+    def source(self) -> dict[str, object]:
+        """As an effect wants it."""
+        return {
+            "image": str(self.pk),
+            "sha256": self.sha256,
+            "size_bytes": self.size_bytes,
+            "format": self.format,
+        }

@@ -98,11 +98,24 @@ class Sighting(models.Model):
 
 
 class VirtualMachine(Workload):
+    class Firmware(models.TextChoices):
+        BIOS = "bios", "BIOS"
+        UEFI = "uefi", "UEFI"
+
+    class Machine(models.TextChoices):
+        Q35 = "q35", "q35 (PCI Express)"
+        PC = "pc", "pc (i440FX, for old guests)"
+
     disks = models.JSONField(default=list, blank=True)  # as in an ObservedWorkload
     bridges = models.JSONField(default=list, blank=True)
     nics = models.JSONField(default=list, blank=True)
     serial_log = models.CharField(max_length=300, blank=True)
     next_size = models.JSONField(default=dict, blank=True)  # cpu_cores and memory_mib from its next start on
+    firmware = models.CharField(max_length=4, choices=Firmware, default=Firmware.BIOS)
+    machine = models.CharField(max_length=3, choices=Machine, default=Machine.Q35)
+    cpu_model = models.CharField(max_length=63, blank=True)  # empty: what suits the host
+    has_cdrom = models.BooleanField(default=False)
+    cdrom_path = models.CharField(max_length=500, blank=True)  # on its host; empty: nothing is in the drive
     has_seed = models.BooleanField(default=False)  # a disk with what it was told at its first boot
     image = models.ForeignKey("workloads.Image", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 

@@ -16,6 +16,7 @@ from hosts.operations.saga import Again, Context, EffectCall, Output, Saga, Step
 from hosts.publish import publish_change
 from workloads.models import Sighting, Workload
 from workloads.sagas.calls import generation_of, long_call, record_observed, short_call, workload_of
+from workloads.sagas.cdrom import FETCH_TIMEOUT_S, iso_of
 from workloads.sagas.verdict import is_active, verdict_of
 
 MIGRATE_TIMEOUT_S = 900.0
@@ -43,10 +44,27 @@ def _choose_disks(context: Context) -> Output:
     pools = {mount.path: mount.pool.pool_id for mount in there}
     copied = []
     for disk in context.output("describe").get("disks") or []:
+        if disk.get("read_only"):  # an ISO is brought from the library, never sent
+            continue
         folder = disk["path"].rpartition("/")[0]
         if (disk.get("pool_id") or pools.get(folder), folder) not in shared:
             copied.append(disk)
     return {"copied": copied, "targets": [disk["target"] for disk in copied]}
+
+
+def _choose_iso(context: Context) -> Output:
+    """The ISO in its drive, where the library still has it; without, the target must have the very file."""
+    found = [iso_of(disk["path"]) for disk in context.output("describe").get("disks") or [] if disk.get("read_only")]
+    return {"iso": next((image.source() for image in found if image), None)}
+
+
+def _has_iso(context: Context) -> bool:
+    return bool(context.output("choose_iso").get("iso"))
+
+
+def _bring_iso(context: Context) -> EffectCall:
+    iso = context.output("choose_iso")["iso"]
+    return long_call(context, "vm.iso_bring", role="target", timeout_s=FETCH_TIMEOUT_S, iso=iso)
 
 
 def _copied(context: Context) -> list[dict[str, Any]]:
@@ -207,6 +225,9 @@ MIGRATE_VM = register(
         (
             Step("describe", effect=_describe),  # reads only
             Step("choose_disks", control=_choose_disks),
+            Step("choose_iso", control=_choose_iso),
+            # Not undone: an ISO in the cache is harmless.
+            Step("bring_iso", effect=_bring_iso, when=_has_iso),
             Step("check_target", effect=_check_target),  # reads only
             Step("prepare_target", effect=_prepare_target, undo_effect=_unprepare_target),
             # Its failure says nothing about where the VM is; the steps below find out, and tidy up either way.

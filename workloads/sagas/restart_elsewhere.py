@@ -31,8 +31,15 @@ def vm_spec(vm: VirtualMachine) -> dict[str, Any]:
         "memory_mib": int(size.get("memory_mib") or vm.memory_mib),
         "disks": [{key: disk.get(key) for key in keys} for disk in vm.disks],
         "nics": vm.nics,
+        **hardware_of(vm),
         "labels": {"anti-affinity": vm.anti_affinity_group} if vm.anti_affinity_group else {},
     }
+
+
+def hardware_of(vm: VirtualMachine) -> dict[str, Any]:
+    """Of a VM's spec what is neither its size nor its disks and networks; the CD-ROM drive is empty."""
+    said = {"firmware": vm.firmware, "machine": vm.machine, "cpu_model": vm.cpu_model or None}
+    return {**said, "has_cdrom": vm.has_cdrom}
 
 
 def refuse_unless_fenced(context: Context) -> None:

@@ -44,7 +44,8 @@ def _store(context: Context) -> Output:
     image.sha256, image.size_bytes = brought["sha256"], int(brought["size_bytes"])
     if image.path.stat().st_size != image.size_bytes:
         raise Refused("What the host sent arrived cut short. Try again.")
-    image.virtual_size_bytes = qcow2_size_judged(str(image.path))
+    is_iso = image.format == Image.Format.ISO
+    image.virtual_size_bytes = image.size_bytes if is_iso else qcow2_size_judged(str(image.path))
     image.save(force_insert=True)
     publish_change("image", image.pk, "added")
     return {"image": str(image.pk)}
@@ -52,7 +53,9 @@ def _store(context: Context) -> Output:
 
 def _image(context: Context) -> Image:
     parameters = context.parameters
-    return Image(uuid=parameters["image"], name=parameters["name"], format=Image.Format.QCOW2)
+    is_iso = parameters.get("format") == Image.Format.ISO  # whatever else came is qcow2 by now
+    image_format = Image.Format.ISO if is_iso else Image.Format.QCOW2
+    return Image(uuid=parameters["image"], name=parameters["name"], format=image_format)
 
 
 STORE = Step("store", control=_store)

@@ -16,6 +16,7 @@ from workloads.services.backups import (
 )
 from workloads.services.bulk import workloads_bulk
 from workloads.services.capacity import host_choose, refuse_without_room
+from workloads.services.cdroms import iso_eject, iso_insert
 from workloads.services.cloning import vm_clone
 from workloads.services.consoles import console_end, ticket_issue
 from workloads.services.container_images import container_image_pull, container_image_remove
@@ -83,6 +84,8 @@ __all__ = [
     "image_register",
     "image_remove",
     "image_upload",
+    "iso_eject",
+    "iso_insert",
     "moved_meanwhile",
     "nic_add",
     "nic_detach",

@@ -26,14 +26,14 @@ from workloads.drivers.download import url_check
 from workloads.drivers.foreign_images import FOREIGN_FORMATS
 from workloads.models import Image, ImageArrival
 from workloads.sagas.import_image import ARRIVED
-from workloads.services.images import DISK_FORMATS, image_adopt, image_check
+from workloads.services.images import VM_FORMATS, image_adopt, image_check
 
 FILE_MOST_BYTES = 64 * GIB
 PIECE_MOST_BYTES = 64 * 1024**2
 OPEN_MOST = 20
 KEPT = timedelta(days=2)
 CHUNK_BYTES = 1024 * 1024
-URL_FORMATS = (*DISK_FORMATS, *FOREIGN_FORMATS)
+URL_FORMATS = (*VM_FORMATS, *FOREIGN_FORMATS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

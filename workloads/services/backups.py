@@ -244,6 +244,10 @@ def _row_restored(user: User, backup: Backup, name: str, host: Host) -> VirtualM
             {"bridge": bridge, "mac": mac_address(uuids.uuid4() if number else uuid)}
             for number, bridge in enumerate(bridges)
         ],
+        firmware=str(spec.get("firmware") or VirtualMachine.Firmware.BIOS),
+        machine=str(spec.get("machine") or VirtualMachine.Machine.Q35),
+        cpu_model=str(spec.get("cpu_model") or ""),
+        has_cdrom=bool(spec.get("has_cdrom")),
     )
 
 

@@ -119,6 +119,10 @@ def _row(user: User, source: VirtualMachine, name: str, start: bool) -> VirtualM
             for number, nic in enumerate(source.nics)
         ],
         image=source.image,
+        firmware=source.firmware,
+        machine=source.machine,
+        cpu_model=source.cpu_model,
+        has_cdrom=source.has_cdrom,
     )
 
 

@@ -23,6 +23,7 @@ from workloads.services.operating import operate
 
 CHUNK_BYTES = 1024 * 1024
 DISK_FORMATS = (Image.Format.QCOW2, Image.Format.RAW)
+VM_FORMATS = (*DISK_FORMATS, Image.Format.ISO)
 
 
 def image_register(user: User, *, path: str | Path, name: str, format: str, reference: str = "") -> Image:
@@ -134,7 +135,7 @@ def image_check(name: str, image_format: str, reference: str) -> None:
         raise Invalid(f"Choose one of the formats {', '.join(Image.Format.values)}.", field="format")
     if Image.objects.filter(name=name).exists():
         raise Invalid(f"There is already an image {name}. Choose another name.", field="name")
-    if image_format in DISK_FORMATS:
+    if image_format in VM_FORMATS:
         return
     if not REFERENCE.fullmatch(reference):
         raise Invalid("Give the name under which containers ask for it, such as team/app:1.2.", field="reference")
@@ -159,7 +160,7 @@ def _judge(path: Path, image_format: str) -> int:
     """The virtual size in bytes of a disk image, 0 for an archive; raises Invalid with what is wrong."""
     if path.stat().st_size == 0:
         raise Invalid("The file is empty. Choose an image.", field="file")
-    if image_format in DISK_FORMATS:
+    if image_format in VM_FORMATS:
         try:
             return image_inspect(str(path), image_format)
         except StowageError as error:

@@ -15,6 +15,8 @@ SNAPSHOTS_MOST = 32  # libvirt sets no end; each costs room in the disk and time
 
 def why_no_snapshot(vm: VirtualMachine) -> str | None:
     """None, or why it can never have one; what else its host may refuse, the host says."""
+    if vm.firmware == VirtualMachine.Firmware.UEFI:
+        return f"{vm.name} starts by UEFI, of which libvirt keeps no snapshot inside its disks."
     if seed_path(vm) is None:
         return None
     return (

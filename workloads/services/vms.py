@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid as uuids
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from hosts.services.doors import User, name_check, refuse_unless
 from hosts.units import GIB
 from workloads.first_boot import FirstBoot, seed_files
 from workloads.models import Image, VirtualMachine, VmSeed, Workload
+from workloads.sagas.restart_elsewhere import hardware_of
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, pool_choose, refuse_impossible, refuse_without_room
 from workloads.services.operating import operate
@@ -25,6 +27,7 @@ from workloads.services.waking import wake_begin
 
 VCPUS_MOST = 256
 DISK_GIB_LEAST = 0.05
+CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 SEED_FILE, SEED_GIB = "seed.img", 1 / 1024
 
 
@@ -41,6 +44,10 @@ def vm_create(
     anti_affinity_group: str = "",
     may_wake: bool = False,
     first_boot: FirstBoot | None = None,
+    iso: Image | None = None,
+    firmware: str = VirtualMachine.Firmware.BIOS,
+    machine: str = VirtualMachine.Machine.Q35,
+    cpu_model: str = "",
     measured_by: dict[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Operation:
@@ -51,6 +58,9 @@ def vm_create(
     disk, and comes out of Stowage by no other way. With `measured_by` it is made to be measured and removed again,
     see `workloads.services.measuring`.
 
+    With `iso` it starts from that in its CD-ROM drive, until it is ejected; without `image` its disk is empty then.
+    `cpu_model` is one of QEMU's names; empty, it has what suits its host and moves as far as that is found.
+
     Raises Invalid for input that no host could serve, Refused when there is no room now. Nothing is left behind by
     a refusal, nor by an operation that fails.
     """
@@ -59,14 +69,21 @@ def vm_create(
     if idempotency_key and (known := Operation.objects.filter(idempotency_key=idempotency_key).first()):
         return known
     _sizes_check(image, cpu_cores, memory_mib, disk_gib)
+    if image is None and iso is None:
+        raise Invalid("Choose an image, or an ISO to install from.", field="image")
+    hardware = _hardware_checked(iso, firmware, machine, cpu_model)
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
     need = Need(cpu_cores, memory_mib, disk_gib, name, Workload.Kind.VM, group, bridge or "", may_wake)
     refuse_impossible(need)
     if host is None:
         host, need = host_choose(need), replace(need, may_wake=True)  # whoever chose one that is off may wake it
+    if firmware == VirtualMachine.Firmware.UEFI:
+        refuse_without_uefi(host)
     mount = pool_choose(host, disk_gib)
     vm = _row(user, name, image, need, host, bridge or host.bridge, mount, group)
+    for field, value in hardware.items():
+        setattr(vm, field, value)
     parameters: dict[str, Any] = {"workload": str(vm.uuid), "host": str(host.pk)}
     seed = None
     if first_boot is not None:
@@ -75,7 +92,7 @@ def vm_create(
         vm.disks.append(disk_row(vm.uuid, mount, "vdb", SEED_FILE, "raw", SEED_GIB))
         vm.has_seed = True
         parameters["seed_path"] = vm.disks[-1]["path"]
-    parameters["spec"] = vm_spec(vm, image)
+    parameters["spec"] = vm_spec(vm, image) | ({"iso": image_source(iso)} if iso else {})
     if measured_by is not None:
         parameters |= measured_by | {"image_name": image.name if image else ""}
     return operation_start(
@@ -112,12 +129,7 @@ def name_free_check(name: str) -> None:
 
 def image_source(image: Image) -> dict[str, object]:
     """The image as an effect wants it."""
-    return {
-        "image": str(image.pk),
-        "sha256": image.sha256,
-        "size_bytes": image.size_bytes,
-        "format": image.format,
-    }
+    return image.source()
 
 
 def vm_reserve(user: User, vm: VirtualMachine, need: Need, seed: VmSeed | None, operation: Operation) -> None:
@@ -133,6 +145,31 @@ def vm_reserve(user: User, vm: VirtualMachine, need: Need, seed: VmSeed | None, 
     publish_change("workload", vm.uuid, "creating")
 
 
+def refuse_without_uefi(host: Host) -> None:
+    """Raises Refused unless the host said, when it was enrolled, that its VMs can start by UEFI."""
+    if "efi" not in (host.facts.get("firmwares") or ()):
+        raise Refused(
+            f"{host.name} has no UEFI firmware for VMs. Choose BIOS, or another host; on Debian the package ovmf brings"
+            " it, after which the host is enrolled anew.",
+            field="firmware",
+        )
+
+
+def _hardware_checked(iso: Image | None, firmware: str, machine: str, cpu_model: str) -> dict[str, Any]:
+    """The fields of the VM's row; raises Invalid with the field."""
+    if iso is not None and iso.format != Image.Format.ISO:
+        raise Invalid(f"{iso.name} is not an ISO. Choose one.", field="iso")
+    if firmware not in VirtualMachine.Firmware.values:
+        raise Invalid("The firmware is bios or uefi.", field="firmware")
+    if machine not in VirtualMachine.Machine.values:
+        raise Invalid("The machine type is q35 or pc.", field="machine")
+    if firmware == VirtualMachine.Firmware.UEFI and machine != VirtualMachine.Machine.Q35:
+        raise Invalid("UEFI needs the machine type q35.", field="machine")
+    if cpu_model and not CPU_MODEL.fullmatch(cpu_model):
+        raise Invalid("A CPU model is one of QEMU's names, such as Haswell-noTSX or qemu64.", field="cpu_model")
+    return {"firmware": firmware, "machine": machine, "cpu_model": cpu_model, "has_cdrom": iso is not None}
+
+
 def _sizes_check(image: Image | None, cpu_cores: int, memory_mib: int, disk_gib: float) -> None:
     if not 1 <= cpu_cores <= VCPUS_MOST:
         raise Invalid(f"A VM has 1 to {VCPUS_MOST} virtual CPUs.", field="cpu_cores")
@@ -143,7 +180,7 @@ def _sizes_check(image: Image | None, cpu_cores: int, memory_mib: int, disk_gib:
     if image is None:
         return
     if image.format not in (Image.Format.QCOW2, Image.Format.RAW):
-        raise Invalid(f"{image.name} is an image for containers. Choose a disk image.", field="image")
+        raise Invalid(f"{image.name} is no disk image. Choose one.", field="image")
     if disk_gib * GIB < image.virtual_size_bytes:
         least_gib = image.virtual_size_bytes / GIB
         raise Invalid(
@@ -221,4 +258,5 @@ def vm_spec(vm: VirtualMachine, image: Image | None = None) -> dict[str, object]
         "disks": disks,
         "nics": vm.nics,
         "labels": labels,
+        **hardware_of(vm),
     }

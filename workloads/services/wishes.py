@@ -30,8 +30,10 @@ def wish_begin(
     wish["host"] = Host.objects.filter(pk=wish["host"]).first() if wish.get("host") else None
     if verb == "create_container":
         return container_create(user, **wish, idempotency_key=idempotency_key)
-    wish["image"] = Image.objects.filter(pk=wish["image"]).first() if wish.get("image") else None
-    if wish["image"] is None:
+    asked = [kind for kind in ("image", "iso") if wish.get(kind)]
+    for kind in ("image", "iso"):
+        wish[kind] = Image.objects.filter(pk=wish[kind]).first() if kind in asked else None
+    if not asked or any(wish[kind] is None for kind in asked):
         raise Refused("The image that it was to be made from is gone.")
     return vm_create(user, **wish, first_boot=first_boot, idempotency_key=idempotency_key)
 

@@ -26,6 +26,7 @@ from workloads.services.devices import bridges_of
 from workloads.states import why_not
 from workloads.views.backups import backups_of
 from workloads.views.bulk import LABELS
+from workloads.views.cdroms import cdrom_shown
 from workloads.views.consoles import console_links, look_links
 from workloads.views.snapshots import snapshots_shown, why_not_taken
 from workloads.views.targets import move_targets
@@ -99,6 +100,8 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
         **_devices(own, reason("devices")),
         "clone_why_not": reason("clone"),
         "image_why_not": reason("save_image"),
+        "cdrom_why_not": reason("cdrom"),
+        **cdrom_shown(own),
         "backup_why_not": reason("back_up"),
         "backups": backups_of(request, workload),
         "snapshot_why_not": why_not_taken(own, reason("snapshot")),

@@ -1,0 +1,87 @@
+"""ISOs and firmware: what is asked of the VM and its host before anything begins."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from hosts.errors import Forbidden, Invalid, Refused
+from hosts.models import Host, Pool
+from tests.actors import client_of
+from tests.factories import LOCAL_POOL, host_make, image_make, pool_mount_make, user_make, vm_make
+from workloads import services
+from workloads.models import Image, VirtualMachine
+from workloads.sagas.cdrom import iso_of
+
+pytestmark = pytest.mark.django_db
+SIZE = {"cpu_cores": 1, "memory_mib": 128, "disk_gib": 1}
+
+
+@pytest.fixture
+def host() -> Host:
+    host = host_make(facts={"firmwares": ["bios"]})
+    pool_mount_make(host, Pool.objects.create(pool_id="p9", name="local"), LOCAL_POOL)
+    return host
+
+
+@pytest.fixture
+def iso() -> Image:
+    return image_make("debian-iso", format="iso")
+
+
+def test_a_vm_is_made_from_an_iso_with_an_empty_disk(host: Host, iso: Image):
+    operation = services.vm_create(user_make(), name="web-1", image=None, iso=iso, host=host, **SIZE)
+
+    spec = operation.parameters["spec"]
+    assert spec["iso"]["image"] == str(iso.pk) and spec["disks"][0]["image"] is None
+    assert VirtualMachine.objects.get().has_cdrom
+
+
+def test_a_vm_is_made_from_something(host: Host):
+    with pytest.raises(Invalid, match="image, or an ISO"):
+        services.vm_create(user_make(), name="web-1", image=None, host=host, **SIZE)
+
+
+def test_uefi_is_offered_where_the_host_has_it(host: Host):
+    with pytest.raises(Refused, match="has no UEFI"):
+        services.vm_create(user_make(), name="web-1", image=image_make(), firmware="uefi", host=host, **SIZE)
+
+
+def test_a_vm_that_is_on_gets_no_drive(host: Host, iso: Image):
+    with pytest.raises(Refused, match="no CD-ROM drive"):
+        services.iso_insert(user_make(), vm_make(host), image=iso)
+
+
+def test_an_adopted_vm_keeps_its_drive_as_it_is(host: Host, iso: Image):
+    with pytest.raises(Refused, match="not made by Stowage"):
+        services.iso_insert(user_make(), vm_make(host, has_cdrom=True, is_adopted=True), image=iso)
+
+
+def test_a_disk_image_is_no_iso_and_a_viewer_inserts_nothing(host: Host, iso: Image):
+    vm = vm_make(host, has_cdrom=True)
+
+    with pytest.raises(Invalid, match="not an ISO"):
+        services.iso_insert(user_make(), vm, image=image_make())
+    with pytest.raises(Forbidden):
+        services.iso_insert(user_make("viewer"), vm, image=iso)
+
+
+def test_an_empty_drive_is_not_emptied(host: Host):
+    with pytest.raises(Refused, match="nothing in a CD-ROM drive"):
+        services.iso_eject(user_make(), vm_make(host, has_cdrom=True))
+
+
+def test_a_vm_by_uefi_has_no_snapshot(host: Host):
+    with pytest.raises(Refused, match="UEFI"):
+        services.snapshot_take(user_make(), vm_make(host, firmware="uefi"), name="before")
+
+
+def test_the_page_names_what_is_in_the_drive(host: Host, iso: Image, client: Client):
+    path = f"/var/lib/stowage/images/{iso.pk}-{'a' * 16}.iso"
+    vm = vm_make(host, has_cdrom=True, cdrom_path=path)
+
+    page = client_of("operator").get(f"/workloads/{vm.pk}/").content.decode()
+
+    assert iso_of(path) == iso
+    assert '<strong class="wrap-any">debian-iso</strong>' in page
+    assert "firmware" not in page.lower() or "BIOS" in page
