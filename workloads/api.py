@@ -92,8 +92,10 @@ def first_boot_of(payload: VmIn | CloneIn | UseIn) -> FirstBoot | None:
 
 
 def images_of(payload: VmIn) -> dict[str, Image | None]:
-    """The images that a new VM is made from, by what they are for."""
+    """The images that a new VM is made from, by what they are for; raises Invalid without any."""
     asked = {"image": payload.image, "iso": payload.iso}
+    if not any(asked.values()):
+        raise Invalid("Choose an image, or an ISO to install from.", field="image")
     return {kind: image_found(uuid) if uuid else None for kind, uuid in asked.items()}
 
 

@@ -236,10 +236,14 @@ class VmForm(StyledForm):
     firmware = forms.ChoiceField(
         choices=VirtualMachine.Firmware.choices,
         initial=VirtualMachine.Firmware.BIOS,
+        required=False,
         help_text="UEFI only where the host has it. Such a VM has no snapshots.",
     )
     machine = forms.ChoiceField(
-        label="Machine type", choices=VirtualMachine.Machine.choices, initial=VirtualMachine.Machine.Q35
+        label="Machine type",
+        choices=VirtualMachine.Machine.choices,
+        initial=VirtualMachine.Machine.Q35,
+        required=False,
     )
     cpu_model = forms.CharField(
         label="CPU model",
@@ -251,6 +255,10 @@ class VmForm(StyledForm):
     def clean(self) -> dict[str, Any]:
         """With a flavour, its size; what is left is what a VM is asked for."""
         values: dict[str, Any] = super().clean() or self.cleaned_data
+        if not (values.get("image") or values.get("iso") or {"image", "iso"} & self.errors.keys()):
+            self.add_error("image", "Choose an image, or an ISO to install from.")
+        values["firmware"] = values.get("firmware") or VirtualMachine.Firmware.BIOS
+        values["machine"] = values.get("machine") or VirtualMachine.Machine.Q35
         if flavour := values.pop("flavour", None):
             values |= {name: getattr(flavour, name) for name in ("cpu_cores", "memory_mib", "disk_gib")}
         return values

@@ -38,8 +38,9 @@ def test_a_vm_is_made_from_an_iso_with_an_empty_disk(host: Host, iso: Image):
 
 
 def test_a_vm_is_made_from_something(host: Host):
-    with pytest.raises(Invalid, match="image, or an ISO"):
-        services.vm_create(user_make(), name="web-1", image=None, host=host, **SIZE)
+    page = client_of("operator").post("/workloads/new/vm/", {"name": "web-1", "host": str(host.pk), **SIZE})
+
+    assert page.status_code == 422 and "an ISO to install from" in page.content.decode()
 
 
 def test_uefi_is_offered_where_the_host_has_it(host: Host):

@@ -230,7 +230,7 @@ def test_a_new_vm_becomes_an_operation(operator: Client):
         ({"name": "-rf"}, "begins with a letter or digit"),
         ({"name": "<b>"}, "begins with a letter or digit"),
         ({"image": "00000000-0000-0000-0000-000000000000"}, "not one of the available choices"),
-        ({"image": ""}, "This field is required"),
+        ({"image": ""}, "Choose an image, or an ISO"),
     ],
 )
 def test_a_vm_that_cannot_be_is_a_sentence_in_the_form(operator: Client, change: dict[str, object], sentence: str):

@@ -69,8 +69,6 @@ def vm_create(
     if idempotency_key and (known := Operation.objects.filter(idempotency_key=idempotency_key).first()):
         return known
     _sizes_check(image, cpu_cores, memory_mib, disk_gib)
-    if image is None and iso is None:
-        raise Invalid("Choose an image, or an ISO to install from.", field="image")
     hardware = _hardware_checked(iso, firmware, machine, cpu_model)
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
@@ -180,7 +178,8 @@ def _sizes_check(image: Image | None, cpu_cores: int, memory_mib: int, disk_gib:
     if image is None:
         return
     if image.format not in (Image.Format.QCOW2, Image.Format.RAW):
-        raise Invalid(f"{image.name} is no disk image. Choose one.", field="image")
+        what = "an ISO" if image.format == Image.Format.ISO else "an image for containers"
+        raise Invalid(f"{image.name} is {what}. Choose a disk image.", field="image")
     if disk_gib * GIB < image.virtual_size_bytes:
         least_gib = image.virtual_size_bytes / GIB
         raise Invalid(
