@@ -233,6 +233,18 @@ class VmForm(StyledForm):
         help_text="Any name. Two workloads of one group never share a host.",
     )
 
+    more_disks_gib = forms.CharField(
+        label="Further disks in GiB",
+        max_length=200,
+        required=False,
+        help_text="Their sizes with spaces between, for example 20 100. They are empty.",
+    )
+    more_bridges = forms.CharField(
+        label="Further network cards",
+        max_length=200,
+        required=False,
+        help_text="The bridges of its host that they hang on, with spaces between.",
+    )
     firmware = forms.ChoiceField(
         choices=VirtualMachine.Firmware.choices,
         initial=VirtualMachine.Firmware.BIOS,
@@ -251,6 +263,15 @@ class VmForm(StyledForm):
         required=False,
         help_text="One of QEMU's names, such as Haswell-noTSX. Empty: what suits the host.",
     )
+
+    def clean_more_disks_gib(self) -> list[float]:
+        try:
+            return [float(word) for word in self.cleaned_data["more_disks_gib"].replace(",", " ").split()]
+        except ValueError as error:
+            raise forms.ValidationError("Write the sizes as numbers of GiB with spaces between.") from error
+
+    def clean_more_bridges(self) -> list[str]:
+        return str(self.cleaned_data["more_bridges"]).replace(",", " ").split()
 
     def clean(self) -> dict[str, Any]:
         """With a flavour, its size; what is left is what a VM is asked for."""
@@ -379,6 +400,9 @@ def filled_in(wish: dict[str, Any]) -> dict[str, Any]:
     said = dict(wish)
     if "command" in said:
         said["command"] = shlex.join(said["command"] or [])
+    for key in ("more_disks_gib", "more_bridges"):
+        if key in said:
+            said[key] = " ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in said[key])
     if "environment" in said:
         said["environment"] = "\n".join(f"{key}={value}" for key, value in said["environment"].items())
     if "ports" in said:

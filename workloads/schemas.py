@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
@@ -58,6 +58,8 @@ class FirstBootIn(Schema):
 class VmIn(Schema):
     name: str = Field(max_length=63)
     image: UUID | None = None  # its disk is a copy; without one it is empty
+    more_disks_gib: list[Annotated[float, Field(gt=0, le=1e6)]] = Field([], max_length=8)  # empty ones
+    more_bridges: list[Annotated[str, Field(max_length=63)]] = Field([], max_length=7)  # for further network cards
     iso: UUID | None = None  # in its CD-ROM drive, from which it starts until it is ejected
     firmware: str = Field("bios", max_length=4)  # or uefi, where the host has it
     machine: str = Field("q35", max_length=3)  # or pc

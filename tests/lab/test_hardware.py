@@ -46,6 +46,7 @@ def drive(stack: Stack, host: str, *flags: str) -> str:
 
 def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person: ApiPerson, tiny: str, iso: str):
     wanted = {"name": "flow-hard", "image": tiny, "iso": iso, "firmware": "uefi", "memory_mib": 192, "disk_gib": 0.5}
+    wanted |= {"more_disks_gib": [0.1], "more_bridges": ["br-lab"]}
     person.done("POST", "/workloads/vms", wanted | {"host": person.host(HOST)["uuid"]})
     made = person.workload("flow-hard")
     assert made is not None
@@ -56,6 +57,8 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
         assert "OVMF" in xml and "<boot dev='cdrom'/>" in xml
         status, answer = person.call("POST", f"/workloads/{made['uuid']}/snapshots", {"name": "before"})
         assert status == 409 and "UEFI" in answer["message"]
+
+        assert stack.inside(HOST, "virsh", "domiflist", "flow-hard").count("52:54:00") == 2
 
         person.done("POST", f"/workloads/{made['uuid']}/move", {"target": person.host(OTHER)["uuid"]})
 

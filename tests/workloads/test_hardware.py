@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -10,6 +12,7 @@ from hosts.models import Host, Pool
 from tests.actors import client_of
 from tests.factories import LOCAL_POOL, host_make, image_make, pool_mount_make, user_make, vm_make
 from workloads import services
+from workloads.first_boot import FirstBoot
 from workloads.models import Image, VirtualMachine
 from workloads.sagas.cdrom import iso_of
 
@@ -41,6 +44,44 @@ def test_a_vm_is_made_from_something(host: Host):
     page = client_of("operator").post("/workloads/new/vm/", {"name": "web-1", "host": str(host.pk), **SIZE})
 
     assert page.status_code == 422 and "an ISO to install from" in page.content.decode()
+
+
+def test_a_vm_is_made_with_several_disks_and_network_cards(host: Host):
+    Host.objects.update(links=[{"name": "stw1", "kind": "bridge"}])
+    host.refresh_from_db()
+    first_boot = FirstBoot(user="ann", password="long enough")
+
+    operation = services.vm_create(
+        user_make(),
+        name="web-1",
+        image=image_make(),
+        host=host,
+        more_disks_gib=[2, 0.5],
+        more_bridges=["stw1"],
+        first_boot=first_boot,
+        **SIZE,
+    )
+
+    vm = VirtualMachine.objects.get()
+    assert [(disk["target"], disk["size_gib"]) for disk in vm.disks[:3]] == [("vda", 1), ("vdb", 2), ("vdc", 0.5)]
+    assert vm.disks[3]["target"] == "vdd" and vm.disk_gib == 3.5
+    assert [bool(disk["image"]) for disk in operation.parameters["spec"]["disks"]] == [True, False, False, False]
+    assert len({nic["mac"] for nic in vm.nics}) == 2 and "stw1" in vm.bridges
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"more_disks_gib": [float("nan")]}, "A disk has"),
+        ({"more_disks_gib": [0.001]}, "A disk has"),
+        ({"more_disks_gib": [1] * 9}, "at most 8"),
+        ({"more_disks_gib": [200]}, "larger than the pool"),
+        ({"more_bridges": ["<x/>"]}, "has no bridge"),
+    ],
+)
+def test_further_devices_that_cannot_be_are_refused(host: Host, more: dict[str, Any], sentence: str):
+    with pytest.raises(Invalid, match=sentence):
+        services.vm_create(user_make(), name="web-1", image=image_make(), host=host, **SIZE, **more)
 
 
 def test_uefi_is_offered_where_the_host_has_it(host: Host):

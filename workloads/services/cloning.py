@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import string
 import uuid as uuids
 from collections import defaultdict
 from typing import Any
@@ -20,6 +19,7 @@ from workloads.services.capacity import Need, refuse_without_disk_room
 from workloads.services.vms import (
     SEED_FILE,
     SEED_GIB,
+    TARGETS,
     disk_row,
     mac_address,
     name_free_check,
@@ -27,8 +27,6 @@ from workloads.services.vms import (
     vm_spec,
 )
 from workloads.states import why_not
-
-TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase)
 
 
 def vm_clone(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 import uuid as uuids
 from functools import partial
 from typing import Any
@@ -13,9 +12,8 @@ from hosts.services.doors import User, refuse_if
 from workloads.models import VirtualMachine
 from workloads.services.capacity import pool_choose, refuse_without_disk_room
 from workloads.services.operating import operate
-from workloads.services.vms import DISK_GIB_LEAST, SEED_FILE, disk_row, mac_address
+from workloads.services.vms import DISK_GIB_LEAST, SEED_FILE, TARGETS, bridges_known, disk_row, mac_address
 
-TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase)
 DISK_GIB_MOST = 65536
 NICS_MOST = 8
 
@@ -96,8 +94,7 @@ def nic_detach(user: User, vm: VirtualMachine, *, mac: str, idempotency_key: str
 
 def bridges_of(vm: VirtualMachine) -> list[str]:
     """Names of the bridges of its host."""
-    links = vm.host.links if vm.host else []
-    return sorted(str(link["name"]) for link in links if link.get("kind") == "bridge")
+    return bridges_known(vm.host) if vm.host else []
 
 
 def _foreign(vm: VirtualMachine) -> str | None:

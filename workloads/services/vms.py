@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import string
 import uuid as uuids
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,6 +30,8 @@ from workloads.services.waking import wake_begin
 VCPUS_MOST = 256
 DISK_GIB_LEAST = 0.05
 CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase)
+MORE_DISKS_MOST, MORE_NICS_MOST = 8, 7
 SEED_FILE, SEED_GIB = "seed.img", 1 / 1024
 
 
@@ -44,6 +48,8 @@ def vm_create(
     anti_affinity_group: str = "",
     may_wake: bool = False,
     first_boot: FirstBoot | None = None,
+    more_disks_gib: Sequence[float] = (),
+    more_bridges: Sequence[str] = (),
     iso: Image | None = None,
     firmware: str = VirtualMachine.Firmware.BIOS,
     machine: str = VirtualMachine.Machine.Q35,
@@ -58,6 +64,8 @@ def vm_create(
     disk, and comes out of Stowage by no other way. With `measured_by` it is made to be measured and removed again,
     see `workloads.services.measuring`.
 
+    `more_disks_gib` are the sizes of further disks, empty and beside the first; `more_bridges` are those of its host
+    that further network cards hang on.
     With `iso` it starts from that in its CD-ROM drive, until it is ejected; without `image` its disk is empty then.
     `cpu_model` is one of QEMU's names; empty, it has what suits its host and moves as far as that is found.
 
@@ -69,17 +77,20 @@ def vm_create(
     if idempotency_key and (known := Operation.objects.filter(idempotency_key=idempotency_key).first()):
         return known
     _sizes_check(image, cpu_cores, memory_mib, disk_gib)
+    _more_check(more_disks_gib, more_bridges)
+    whole_gib = disk_gib + sum(more_disks_gib)
     hardware = _hardware_checked(iso, firmware, machine, cpu_model)
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
-    need = Need(cpu_cores, memory_mib, disk_gib, name, Workload.Kind.VM, group, bridge or "", may_wake)
+    need = Need(cpu_cores, memory_mib, whole_gib, name, Workload.Kind.VM, group, bridge or "", may_wake)
     refuse_impossible(need)
     if host is None:
         host, need = host_choose(need), replace(need, may_wake=True)  # whoever chose one that is off may wake it
     if firmware == VirtualMachine.Firmware.UEFI:
         refuse_without_uefi(host)
-    mount = pool_choose(host, disk_gib)
+    mount = pool_choose(host, whole_gib)
     vm = _row(user, name, image, need, host, bridge or host.bridge, mount, group)
+    _more_add(vm, host, mount, (disk_gib, *more_disks_gib), more_bridges)
     for field, value in hardware.items():
         setattr(vm, field, value)
     parameters: dict[str, Any] = {"workload": str(vm.uuid), "host": str(host.pk)}
@@ -87,7 +98,7 @@ def vm_create(
     if first_boot is not None:
         files = seed_files(name, str(vm.uuid), vm.nics[0]["mac"], first_boot)
         seed = VmSeed(vm_id=vm.uuid, files_encrypted=password_encrypt(json.dumps(files)))
-        vm.disks.append(disk_row(vm.uuid, mount, "vdb", SEED_FILE, "raw", SEED_GIB))
+        vm.disks.append(disk_row(vm.uuid, mount, TARGETS[len(vm.disks)], SEED_FILE, "raw", SEED_GIB))
         vm.has_seed = True
         parameters["seed_path"] = vm.disks[-1]["path"]
     parameters["spec"] = vm_spec(vm, image) | ({"iso": image_source(iso)} if iso else {})
@@ -141,6 +152,36 @@ def vm_reserve(user: User, vm: VirtualMachine, need: Need, seed: VmSeed | None, 
         seed.save(force_insert=True)
     wake_begin(user, vm.host, operation)
     publish_change("workload", vm.uuid, "creating")
+
+
+def bridges_known(host: Host) -> list[str]:
+    """Names of the host's bridges, as it last told."""
+    return sorted(str(link["name"]) for link in host.links if link.get("kind") == "bridge")
+
+
+def _more_check(more_disks_gib: Sequence[float], more_bridges: Sequence[str]) -> None:
+    if len(more_disks_gib) > MORE_DISKS_MOST:
+        raise Invalid(f"A new VM has at most {MORE_DISKS_MOST} disks besides its first.", field="more_disks_gib")
+    if not all(DISK_GIB_LEAST <= size_gib <= 65536 for size_gib in more_disks_gib):
+        raise Invalid(f"A disk has {DISK_GIB_LEAST} to 65,536 GiB.", field="more_disks_gib")
+    if len(more_bridges) > MORE_NICS_MOST:
+        raise Invalid(f"A new VM has at most {MORE_NICS_MOST} cards besides its first.", field="more_bridges")
+
+
+def _more_add(
+    vm: VirtualMachine, host: Host, mount: PoolMount, sizes_gib: Sequence[float], more_bridges: Sequence[str]
+) -> None:
+    """Its disks of those sizes, and its further network cards; raises Invalid for a bridge that the host has not."""
+    known = bridges_known(host)
+    if strange := [bridge for bridge in more_bridges if bridge not in known]:
+        has = ", ".join(known) or "none"
+        raise Invalid(f"{host.name} has no bridge {strange[0][:15]}. It has {has}.", field="more_bridges")
+    vm.disks = [
+        disk_row(vm.uuid, mount, target, f"{target}.qcow2", "qcow2", size_gib)
+        for target, size_gib in zip(TARGETS, sizes_gib, strict=False)
+    ]
+    vm.nics += [{"bridge": bridge, "mac": mac_address(uuids.uuid4())} for bridge in more_bridges]
+    vm.bridges = list(dict.fromkeys([*vm.bridges, *more_bridges]))
 
 
 def refuse_without_uefi(host: Host) -> None:
