@@ -18,6 +18,7 @@ SEED, SEED_TEXT_MOST = ("meta-data", "network-config"), 16384
 _TARGET, _SUM = re.compile(r"vd[a-z]"), re.compile(r"[0-9a-f]{64}")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _LARGEST = 2**53
 
 
@@ -61,9 +62,20 @@ def _row(manifest: dict[str, Any], host: Host, folder: str) -> Backup:
                 {"target": _matched(_TARGET, disk["target"]), "size_gib": _number(disk["size_gib"])}
                 for disk in spec["disks"][:FILES_MOST]
             ],
+            **hardware_kept(spec),
             "seed": {name: str(text)[:SEED_TEXT_MOST] for name, text in dict(manifest["seed"]).items() if name in SEED},
         },
     )
+
+
+def hardware_kept(spec: dict[str, Any]) -> dict[str, str]:
+    """What its disks start on: firmware, machine and CPU model, each what it is without one that could be."""
+    cpu_model = str(spec.get("cpu_model") or "")
+    return {
+        "firmware": "uefi" if spec.get("firmware") == "uefi" else "bios",
+        "machine": "pc" if spec.get("machine") == "pc" else "q35",
+        "cpu_model": cpu_model if _CPU_MODEL.fullmatch(cpu_model) else "",
+    }
 
 
 def _file(file: dict[str, Any]) -> dict[str, Any]:

@@ -357,3 +357,16 @@ def test_nobody_looks_into_a_folder_of_a_host_that_is_off(host: Host):
     host.refresh_from_db()
     with pytest.raises(Refused, match="powered off"):
         services.backups_find(user_make(), host)
+
+
+def test_a_restored_vm_starts_on_the_hardware_that_its_disks_were_made_for(vm: VirtualMachine, host: Host):
+    spec = {"firmware": "uefi", "machine": "q35", "cpu_model": "qemu64", "vcpus": 1, "memory_mib": 64}
+    backup = backup_make(vm, spec=spec)
+    with pytest.raises(Refused, match="no UEFI firmware"):
+        services.backup_restore(user_make(), backup, name="web-back")
+    Host.objects.filter(pk=host.pk).update(facts={"firmwares": ["efi"]})
+
+    services.backup_restore(user_make(), backup, name="web-back")
+
+    row = VirtualMachine.objects.get(name="web-back")
+    assert (row.firmware, row.machine, row.cpu_model) == ("uefi", "q35", "qemu64")

@@ -18,13 +18,23 @@ from hosts.publish import publish_change
 from hosts.services.doors import User, busy_with, name_check, refuse_if, refuse_unless
 from hosts.units import GIB
 from workloads.backup_chains import chain_of
+from workloads.backup_manifest import hardware_kept
 from workloads.drivers.seed_image import WIPED
 from workloads.models import Backup, BackupFolder, VirtualMachine, VmSeed, Workload
 from workloads.sagas.backups import link_of
 from workloads.services.capacity import Need, pool_choose, refuse_without_disk_room
 from workloads.services.cloning import TARGETS
 from workloads.services.operating import operate
-from workloads.services.vms import SEED_FILE, SEED_GIB, disk_row, mac_address, name_free_check, vm_reserve, vm_spec
+from workloads.services.vms import (
+    SEED_FILE,
+    SEED_GIB,
+    disk_row,
+    mac_address,
+    name_free_check,
+    refuse_without_uefi,
+    vm_reserve,
+    vm_spec,
+)
 from workloads.states import why_no_backup_verb, why_not_reached
 
 CHAIN_MOST = 60  # a restore reads all of them, and each is one more that may be damaged
@@ -101,6 +111,8 @@ def backup_restore(
     assert host is not None
     name_free_check(name)
     vm = _row_restored(user, backup, name, host)
+    if vm.firmware == VirtualMachine.Firmware.UEFI:
+        refuse_without_uefi(host)
     chain, parameters = chain_of(backup), {}
     seed = _seed_restored(backup, vm, host)
     if seed is not None:
@@ -238,15 +250,13 @@ def _row_restored(user: User, backup: Backup, name: str, host: Host) -> VirtualM
         cpu_cores=int(spec.get("vcpus") or 1),
         memory_mib=int(spec.get("memory_mib") or 128),
         disk_gib=sum(disk["size_gib"] for disk in disks),
+        **hardware_kept(spec),
         disks=disks,
         bridges=list(dict.fromkeys(bridges)),
         nics=[
             {"bridge": bridge, "mac": mac_address(uuids.uuid4() if number else uuid)}
             for number, bridge in enumerate(bridges)
         ],
-        firmware=str(spec.get("firmware") or VirtualMachine.Firmware.BIOS),
-        machine=str(spec.get("machine") or VirtualMachine.Machine.Q35),
-        cpu_model=str(spec.get("cpu_model") or ""),
         has_cdrom=bool(spec.get("has_cdrom")),
     )
 
