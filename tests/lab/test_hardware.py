@@ -44,6 +44,13 @@ def drive(stack: Stack, host: str, *flags: str) -> str:
     return next(row.split()[3] for row in rows if "cdrom" in row)
 
 
+def second_disk(stack: Stack, host: str, order: str) -> str:
+    """What qemu-io says of the disk vdb of the VM, which is off."""
+    rows = stack.inside(host, "virsh", "domblklist", "flow-hard").splitlines()
+    file = next(row.split()[1] for row in rows if row.split()[:1] == ["vdb"])
+    return stack.inside(host, "qemu-io", "-f", "qcow2", "-c", order, file)
+
+
 def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person: ApiPerson, tiny: str, iso: str):
     wanted = {"name": "flow-hard", "image": tiny, "iso": iso, "firmware": "uefi", "memory_mib": 192, "disk_gib": 0.5}
     wanted |= {"more_disks_gib": [0.1], "more_bridges": ["br-lab"]}
@@ -59,6 +66,9 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
         assert status == 409 and "UEFI" in answer["message"]
 
         assert stack.inside(HOST, "virsh", "domiflist", "flow-hard").count("52:54:00") == 2
+        person.done("POST", f"/workloads/{made['uuid']}/stop?force=true")
+        assert "wrote" in second_disk(stack, HOST, "write -P 90 1M 2M")
+        person.done("POST", f"/workloads/{made['uuid']}/start")
 
         person.done("POST", f"/workloads/{made['uuid']}/move", {"target": person.host(OTHER)["uuid"]})
 
@@ -68,6 +78,9 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
         assert drive(stack, OTHER) == drive(stack, OTHER, "--inactive") == "-"
         person.done("PUT", f"/workloads/{made['uuid']}/cdrom", {"image": iso})
         assert drive(stack, OTHER) == inside
+        person.done("POST", f"/workloads/{made['uuid']}/stop?force=true")
+        there = second_disk(stack, OTHER, "read -P 90 1M 2M")
+        assert "read 2097152" in there and "failed" not in there
     finally:
         forget(person, made["uuid"])
     assert made["uuid"] not in stack.inside(OTHER, "ls", "/var/lib/libvirt/qemu/nvram")
