@@ -14,7 +14,7 @@ import pytest
 
 from tests.guest.debian_image import debian_image
 from tests.lab.api_person import ApiPerson
-from tests.lab.flow import HOST
+from tests.lab.flow import HOST, forget
 from tests.stack import Stack
 
 HOST_ADDRESS, GUEST_ADDRESS = "10.99.0.1/24", "10.99.0.2/24"
@@ -58,8 +58,7 @@ def debian(stack: Stack, image: str, key: Path) -> Iterator[dict[str, Any]]:
         made = person.workload("debian")
         assert made is not None
         yield made
-        person.done("POST", f"/workloads/{made['uuid']}/stop?force=true")
-        person.done("DELETE", f"/workloads/{made['uuid']}")
+        forget(person, made["uuid"])  # a test may have stopped it
         assert not files_of(stack, f"{made['uuid']}*")
     finally:
         stack.inside(HOST, "ip", "address", "del", HOST_ADDRESS, "dev", bridge)
