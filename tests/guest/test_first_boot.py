@@ -80,22 +80,22 @@ class Login:
     def run(self, command: str) -> str:
         return self._stack.inside(HOST, *self._ssh, command)
 
-    def wait(self) -> float:
-        """Seconds until a login succeeded."""
+    def wait(self, until: str = "true") -> float:
+        """Seconds until a login succeeded, and that command in it."""
         began = time.monotonic()
         while time.monotonic() - began < BOOT_LIMIT_S:
             with suppress(AssertionError):
-                self.run("true")
+                self.run(until)
                 return time.monotonic() - began
             time.sleep(2)
-        pytest.fail(f"no SSH login within {BOOT_LIMIT_S:.0f} s")
+        pytest.fail(f"no SSH login, or not “{until}”, within {BOOT_LIMIT_S:.0f} s")
 
 
 @pytest.fixture(scope="module")
 def login(stack: Stack, debian: dict[str, Any], key: Path) -> Login:
     login = Login(stack, key)
     print(f"first SSH login after {login.wait():.0f} s")
-    login.run("cloud-init status --wait > /dev/null; cat /run/cloud-init/result.json")
+    login.wait("test -s /run/cloud-init/result.json")  # written when cloud-init is done
     return login
 
 
