@@ -12,9 +12,9 @@ from hosts.services.doors import User, refuse_if
 from workloads.models import VirtualMachine
 from workloads.services.capacity import pool_choose, refuse_without_disk_room
 from workloads.services.operating import operate
+from workloads.services.sizes import DISK_MOST_GIB
 from workloads.services.vms import DISK_GIB_LEAST, SEED_FILE, TARGETS, bridges_known, disk_row, mac_address
 
-DISK_GIB_MOST = 65536
 NICS_MOST = 8
 
 
@@ -30,8 +30,8 @@ def disk_add(
 
     Raises Invalid for a size that no disk has, Refused without room or a free place, and for an adopted VM.
     """
-    if not DISK_GIB_LEAST <= size_gib <= DISK_GIB_MOST:
-        raise Invalid(f"A disk has {DISK_GIB_LEAST} to {DISK_GIB_MOST:,} GiB.", field="size_gib")
+    if not DISK_GIB_LEAST <= size_gib <= DISK_MOST_GIB:
+        raise Invalid(f"A disk has {DISK_GIB_LEAST} to {DISK_MOST_GIB:,} GiB.", field="size_gib")
     vm = VirtualMachine.objects.select_related("host").get(pk=vm.pk)
     refuse_if(_foreign(vm) or _held_by_snapshots(vm))
     known = {disk["target"] for disk in vm.disks}
