@@ -211,6 +211,8 @@ def _state_reason(workload: Any, verb: str, now: datetime | None) -> str | None:
         return f"{name} is {state}; wait until it runs or is stopped."
     if verb == "cdrom":
         return _cdrom_reason(workload)
+    if verb == "devices" and workload.is_adopted:
+        return f"{name} was not made by Stowage, which leaves its devices as they are."
     if verb == "back_up":
         return _backup_reason(workload)
     if verb in ("clone", "save_image"):

@@ -128,6 +128,13 @@ def test_the_page_offers_them_and_removes_a_file_only_when_the_name_is_typed(hos
     assert Operation.objects.get().kind == "add_disk"
 
 
+def test_the_page_of_an_adopted_vm_says_why_it_offers_none(host: Host):
+    page = client_of("operator").get(f"/workloads/{a_vm(host, is_adopted=True).pk}/").content.decode()
+    assert (
+        "leaves its devices as they are" in page and "A new disk, in GiB" not in page and "ask-detach-vdb" not in page
+    )
+
+
 def test_the_api_names_a_pool_by_its_name(host: Host):
     vm, client = a_vm(host), client_of("operator")
     answer = client.post(

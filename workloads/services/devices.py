@@ -33,7 +33,7 @@ def disk_add(
     if not DISK_GIB_LEAST <= size_gib <= DISK_MOST_GIB:
         raise Invalid(f"A disk has {DISK_GIB_LEAST} to {DISK_MOST_GIB:,} GiB.", field="size_gib")
     vm = VirtualMachine.objects.select_related("host").get(pk=vm.pk)
-    refuse_if(_foreign(vm) or _held_by_snapshots(vm))
+    refuse_if(_held_by_snapshots(vm))
     known = {disk["target"] for disk in vm.disks}
     target = next((target for target in TARGETS if target not in known), None)
     if target is None:
@@ -56,7 +56,7 @@ def disk_detach(
     Raises Invalid for the disk that it boots from, and for one that it has not.
     """
     vm = VirtualMachine.objects.select_related("host").get(pk=vm.pk)
-    refuse_if(_foreign(vm) or _held_by_snapshots(vm))
+    refuse_if(_held_by_snapshots(vm))
     disk = next((disk for disk in vm.disks if disk["target"] == target), None)
     if disk is None:
         raise Invalid(f"{vm.name} has no disk {target[:20]}.", field="target")
@@ -72,7 +72,6 @@ def disk_detach(
 def nic_add(user: User, vm: VirtualMachine, *, bridge: str, idempotency_key: str | None = None) -> Operation:
     """Begins to give the VM a network card on a bridge of its host; its address is new."""
     vm = VirtualMachine.objects.select_related("host").get(pk=vm.pk)
-    refuse_if(_foreign(vm))
     bridges = bridges_of(vm)
     if bridge not in bridges:
         raise Invalid(f"Its host has no bridge of that name. It has {', '.join(bridges) or 'none'}.", field="bridge")
@@ -85,7 +84,6 @@ def nic_add(user: User, vm: VirtualMachine, *, bridge: str, idempotency_key: str
 def nic_detach(user: User, vm: VirtualMachine, *, mac: str, idempotency_key: str | None = None) -> Operation:
     """Begins to take the network card of that address from the VM."""
     vm = VirtualMachine.objects.select_related("host").get(pk=vm.pk)
-    refuse_if(_foreign(vm))
     nic = next((nic for nic in vm.nics if nic["mac"] == mac.lower()), None)
     if nic is None:
         raise Invalid(f"{vm.name} has no network card of that address.", field="mac")
@@ -95,10 +93,6 @@ def nic_detach(user: User, vm: VirtualMachine, *, mac: str, idempotency_key: str
 def bridges_of(vm: VirtualMachine) -> list[str]:
     """Names of the bridges of its host."""
     return bridges_known(vm.host) if vm.host else []
-
-
-def _foreign(vm: VirtualMachine) -> str | None:
-    return f"{vm.name} was not made by Stowage, which leaves its devices as they are." if vm.is_adopted else None
 
 
 def _held_by_snapshots(vm: VirtualMachine) -> str | None:
