@@ -121,6 +121,25 @@ def figures_of(operation: Operation) -> list[tuple[str, str]]:
     ]
 
 
+def move_now(operation: Operation) -> list[tuple[str, str]]:
+    """What a VM's move that is under way told last, as label and text; empty for other operations."""
+    data = operation.progress_data if operation.state == Operation.State.RUNNING else {}
+    told = {key: value for key, value in data.items() if isinstance(value, int | float)}
+    if "data_remaining_bytes" not in told:
+        return []
+    found = [
+        ("To go", f"{told['data_remaining_bytes'] / 2**20:,.1f} MiB of {told.get('data_total_bytes', 0) / 2**20:,.1f}"),
+        ("The guest writes", f"{told.get('dirty_rate_bytes_s', 0) / 2**20:,.1f} MiB/s"),
+    ]
+    if told.get("expected_downtime_ms"):
+        found.append(("Predicted blackout", f"{told['expected_downtime_ms']:,.0f} ms"))
+    if told.get("iteration"):
+        found.append(("Pass over its memory", f"{told['iteration']:.0f}"))
+    if told.get("throttle_percent"):
+        found.append(("Its CPUs are slowed by", f"{told['throttle_percent']:.0f} %"))
+    return found
+
+
 def operations_open(subject_ids: Iterable[Any] | None = None) -> QuerySet[Operation]:
     """Operations that have not ended, newest first."""
     rows = Operation.objects.filter(state__in=OPEN_STATES)

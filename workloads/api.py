@@ -288,7 +288,13 @@ def workload_move(request: HttpRequest, uuid: UUID, payload: MoveIn) -> Status[O
     workload, target = workload_found(uuid), host_found(payload.target)
     return Status(
         202,
-        services.workload_move(request.user, workload, target=target, bandwidth_mib_s=payload.bandwidth_mib_s),
+        services.workload_move(
+            request.user,
+            workload,
+            target=target,
+            bandwidth_mib_s=payload.bandwidth_mib_s,
+            auto_converge=payload.auto_converge,
+        ),
     )
 
 

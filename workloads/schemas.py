@@ -314,6 +314,7 @@ class SnapshotOut(Schema):
 class MoveIn(Schema):
     target: UUID
     bandwidth_mib_s: int | None = Field(None, ge=1, le=100_000)
+    auto_converge: bool | None = None
 
 
 class PinIn(Schema):

@@ -58,6 +58,7 @@ def operation_context(request: HttpRequest, operation: Operation) -> dict[str, A
         "is_open": operation.state in queries.OPEN_STATES,
         "buttons": operation_buttons(request, operation),
         "figures": queries.figures_of(operation),
+        "move_now": queries.move_now(operation),
     }
 
 

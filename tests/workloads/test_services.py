@@ -284,6 +284,15 @@ def test_a_vms_move_can_be_slowed_and_a_containers_not():
         services.workload_move(place.user, container_make(place.alpha), target=place.beta, bandwidth_mib_s=8)
 
 
+def test_only_a_vm_is_slowed_down_to_get_away():
+    place = place_make()
+    operation = services.workload_move(place.user, vm_make(place.alpha), target=place.beta, auto_converge=False)
+    assert operation.parameters["auto_converge"] is False
+
+    with pytest.raises(Invalid, match="only a VM can be slowed"):
+        services.workload_move(place.user, container_make(place.alpha), target=place.beta, auto_converge=True)
+
+
 def test_two_of_an_anti_affinity_group_never_share_a_host():
     place = place_make()
     vm = vm_make(place.alpha, "shop-1", anti_affinity_group="shop")

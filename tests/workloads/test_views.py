@@ -302,6 +302,29 @@ def test_a_file_that_is_no_image_is_a_sentence_in_the_form(operator: Client, set
     assert not any(path.is_file() for path in settings.IMAGE_DIR.rglob("*"))
 
 
+@pytest.mark.parametrize(("box", "parameter"), [({}, False), ({"auto_converge": "1"}, True)])
+def test_a_box_that_is_not_ticked_leaves_the_guest_at_its_speed(operator: Client, box: dict[str, str], parameter: bool):
+    row = factories.vm_make(factories.host_make("here"), "mail")
+    asked = {"target": str(factories.host_make("there").pk), "auto_converge_asked": "1"} | box
+
+    operator.post(f"/workloads/{row.pk}/move/", asked)
+
+    assert Operation.objects.get().parameters["auto_converge"] is parameter
+
+
+def test_a_move_tells_what_is_to_go_and_how_long_the_guest_will_stand_still(operator: Client):
+    told = {"data_remaining_bytes": 3 * 2**20, "data_total_bytes": 2**27, "expected_downtime_ms": 250}
+    told |= {"dirty_rate_bytes_s": 2**20, "throttle_percent": 20, "iteration": 4}
+    row = factories.vm_make(factories.host_make("here"), "mail")
+    operator.post(f"/workloads/{row.pk}/move/", {"target": str(factories.host_make("there").pk)})
+    Operation.objects.update(state="running", progress_data=told)
+
+    page = operator.get(f"/operations/{Operation.objects.get().pk}/").content.decode()
+
+    for text in ("3.0 MiB of 128.0", "1.0 MiB/s", "250 ms", "20 %"):
+        assert text in page
+
+
 @pytest.mark.parametrize("text", ["0", "-4", "fast", "100001", "9" * 400])
 def test_a_limit_of_a_move_that_is_no_number_gets_a_sentence(operator: Client, text: str):
     row = factories.vm_make(factories.host_make("here"), "mail")

@@ -105,6 +105,7 @@ class MigrationOrder:
     bandwidth_mib_s: int = 0
     timeout_s: float = 600.0
     generation: int = 0
+    auto_converge: bool = True  # slow the guest down where it writes faster than its memory is sent
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class MigrationProgress:
     dirty_rate_bytes_s: int = 0
     iteration: int = 0
     expected_downtime_ms: int = 0
+    throttle_percent: int = 0  # how much auto-converge slows the guest's CPUs down
 
     @property
     def percent(self) -> float | None:

@@ -34,7 +34,6 @@ _FLAGS = (
     | libvirt.VIR_MIGRATE_PERSIST_DEST
     | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
     | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
-    | libvirt.VIR_MIGRATE_AUTO_CONVERGE
     | libvirt.VIR_MIGRATE_PAUSED
 )
 
@@ -75,7 +74,7 @@ def call_of(order: MigrationOrder, facts: DomainFacts) -> tuple[int, dict[str, A
     disks = [disk for disk in facts.disks if disk.path and not disk.read_only]
     # What the guest cannot write is not sent: the same file has to be on the destination (arrival_check).
     copied = {disk.target for disk in disks} & set(order.copied_targets)
-    flags = _FLAGS
+    flags = _FLAGS | (libvirt.VIR_MIGRATE_AUTO_CONVERGE if order.auto_converge else 0)
     parameters: dict[str, Any] = {libvirt.VIR_MIGRATE_PARAM_URI: order.migration_uri}
     if order.bandwidth_mib_s:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = order.bandwidth_mib_s
@@ -201,6 +200,7 @@ def progress_of(stats: dict[str, Any]) -> MigrationProgress:
         stats.get("memory_dirty_rate", 0) * page_size,
         stats.get("memory_iteration", 0),
         stats.get("downtime", 0),
+        stats.get("auto_converge_throttle", 0),
     )
 
 

@@ -136,4 +136,5 @@ def _order(arguments: Data, progress: Progress) -> MigrationOrder:
         int(arguments.get("bandwidth_mib_s") or 0),
         timeout_s,
         int(arguments.get("generation") or 0),
+        bool(arguments.get("auto_converge", True)),
     )

@@ -120,6 +120,7 @@ def _migrate(context: Context) -> EffectCall:
         migration_uri=f"tcp://{address}",
         copied_targets=context.output("choose_disks").get("targets") or [],
         bandwidth_mib_s=int(context.parameters.get("bandwidth_mib_s", 0)),
+        auto_converge=bool(context.parameters.get("auto_converge", True)),
         generation=generation_of(context),
     )
     call.arguments["timeout_s"] = timeout_s  # the guest's, a little less than the effect's

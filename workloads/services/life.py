@@ -41,11 +41,13 @@ def workload_move(
     *,
     target: Host,
     bandwidth_mib_s: int | None = None,
+    auto_converge: bool | None = None,
     idempotency_key: str | None = None,
 ) -> Operation:
     """Begins to move a running workload: a VM live, a container by starting it anew on the target.
 
     `bandwidth_mib_s` is the most that a VM's memory and disks may take of the network, in MiB/s; None leaves it free.
+    Without `auto_converge`, which is the rule, a VM's CPUs are not slowed down where it writes faster than is sent.
     """
     workload = Workload.objects.select_related("host__rack").get(pk=workload.pk)
     if workload.host_id == target.pk:
@@ -58,6 +60,10 @@ def workload_move(
         if workload.kind != Workload.Kind.VM:
             raise Invalid(f"{workload.name} is a container: only a VM's move can be slowed.", field="bandwidth_mib_s")
         parameters["bandwidth_mib_s"] = bandwidth_mib_s
+    if auto_converge is not None:
+        if workload.kind != Workload.Kind.VM:
+            raise Invalid(f"{workload.name} is a container: only a VM can be slowed down.", field="auto_converge")
+        parameters["auto_converge"] = auto_converge
     return operate(
         user,
         workload,

@@ -139,8 +139,15 @@ def workload_move(request: HttpRequest, uuid: UUID) -> HttpResponse:
     def act() -> Any:
         target = _target(request.POST.get("target", ""))
         limit = _bandwidth(request.POST.get("bandwidth_mib_s", ""))
+        # A browser sends nothing for a box that is not ticked; the hidden field tells that it was there.
+        slowed = "auto_converge" in request.POST if "auto_converge_asked" in request.POST else None
         return services.workload_move(
-            request.user, workload, target=target, bandwidth_mib_s=limit, idempotency_key=key_of(request)
+            request.user,
+            workload,
+            target=target,
+            bandwidth_mib_s=limit,
+            auto_converge=slowed,
+            idempotency_key=key_of(request),
         )
 
     operation = done_or_said(request, act)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import libvirt
 import pytest
@@ -42,6 +43,12 @@ def test_every_move_leaves_the_destination_paused_and_goes_peer_to_peer() -> Non
             assert flags & getattr(libvirt, f"VIR_MIGRATE_{flag}"), flag
         assert not flags & libvirt.VIR_MIGRATE_POSTCOPY
         assert parameters[libvirt.VIR_MIGRATE_PARAM_URI] == "tcp://10.0.0.2"
+
+
+def test_the_guest_is_not_slowed_down_where_that_is_not_wanted() -> None:
+    flags, _ = call_of(replace(order(), auto_converge=False), facts())
+
+    assert not flags & libvirt.VIR_MIGRATE_AUTO_CONVERGE and flags & libvirt.VIR_MIGRATE_PAUSED
 
 
 def test_only_the_named_disks_are_copied() -> None:
@@ -84,6 +91,7 @@ def test_progress_is_a_share_of_what_there_is_to_send() -> None:
         "memory_page_size": 4096,
         "memory_iteration": 2,
         "downtime": 300,
+        "auto_converge_throttle": 20,
     }
 
     progress = progress_of(stats)
@@ -91,4 +99,5 @@ def test_progress_is_a_share_of_what_there_is_to_send() -> None:
     assert progress.percent == 75.0
     assert progress.dirty_rate_bytes_s == 40960
     assert (progress.elapsed_s, progress.iteration, progress.expected_downtime_ms) == (1.5, 2, 300)
+    assert progress.throttle_percent == 20
     assert progress_of({}).percent is None
