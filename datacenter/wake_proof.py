@@ -52,7 +52,9 @@ class WakeProofs:
     @staticmethod
     def why_no_power(host: Host) -> str:
         """Why nobody can switch the host at all; empty when one can."""
-        return "" if host_states.has_bmc(host) else f"{host.name} has no BMC on record, so nobody could wake it."
+        if not host_states.has_bmc(host):
+            return f"{host.name} has no BMC on record, so nobody could wake it."
+        return host_states.why_no_switching(host) or ""
 
     def wake_s(self, host: Host) -> float | None:
         """How long the host's waking may take: its own p95, or the site's where it was never timed itself."""

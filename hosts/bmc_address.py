@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from hosts.errors import Invalid
 
 IPMI_PORT = 623
+WAKE_PORT = 9  # discard, where network cards are used to look
+EVERYBODY = "255.255.255.255"
 CIPHER_MOST = 17  # of the suites that IPMI 2.0 names
 
 
@@ -19,6 +23,56 @@ class BmcAddress:
     host: str
     port: int | None
     cipher: int | None = None
+
+
+@dataclass(frozen=True)
+class WakeAddress:
+    """Where a magic packet goes. Without `interface` the site plane's routes choose it."""
+
+    mac: str  # aa:bb:cc:dd:ee:ff, lower case
+    broadcast: str = EVERYBODY
+    port: int = WAKE_PORT
+    interface: str = ""
+
+
+def is_wake_only(url: str) -> bool:
+    """Whether the address is one of Wake-on-LAN: it wakes its machine, and can neither read its power nor cut it."""
+    return url.startswith("wol:")
+
+
+def wake_address(url: str) -> WakeAddress:
+    """The parts of wol:aa:bb:cc:dd:ee:ff, with ?broadcast=, ?interface= and ?port= where wanted; raises Invalid."""
+    found = re.fullmatch(r"wol:([0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5})(?:\?([^#\s]*))?", url)
+    if found is None:
+        raise _no_wake_address()
+    mac = found[1].replace("-", ":").lower()
+    asked = parse_qs(found[2] or "", keep_blank_values=True)
+    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        raise Invalid(f"{mac} is the address of a group, not of a network card. Correct it.", field="bmc_url")
+    if set(asked) - {"broadcast", "interface", "port"} or any(len(values) > 1 for values in asked.values()):
+        raise _no_wake_address()
+    broadcast = asked.get("broadcast", [EVERYBODY])[0]
+    interface = asked.get("interface", [""])[0]
+    port = asked.get("port", [str(WAKE_PORT)])[0]
+    try:
+        ipaddress.IPv4Address(broadcast)
+    except ValueError:
+        raise _no_wake_address() from None
+    if interface and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", interface):
+        raise _no_wake_address()
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise _no_wake_address()
+    return WakeAddress(mac, broadcast, int(port), interface)
+
+
+def address_check(url: str) -> str:
+    """The address, of whatever protocol, in the form in which it is kept; raises Invalid for none."""
+    if not is_wake_only(url):
+        bmc_address(url)
+        return url
+    wake = wake_address(url)
+    query = "?" + url.split("?", 1)[1] if "?" in url else ""
+    return f"wol:{wake.mac}{query}"
 
 
 def bmc_address(url: str) -> BmcAddress:
@@ -50,6 +104,15 @@ def _cipher(query: str) -> int | None:
 
 def _wrong() -> Invalid:
     return Invalid(
-        "The BMC's address is a URL such as https://10.0.0.7 for Redfish, or ipmi://10.0.0.7 for IPMI. Correct it.",
+        "The BMC's address is a URL such as https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI, or"
+        " wol:02:00:00:aa:bb:cc for Wake-on-LAN. Correct it.",
+        field="bmc_url",
+    )
+
+
+def _no_wake_address() -> Invalid:
+    return Invalid(
+        "Wake-on-LAN needs the address of the host's network card, such as wol:02:00:00:aa:bb:cc, with"
+        " ?broadcast=10.0.0.255 or ?interface=eth1 where the site's plane is in several networks. Correct it.",
         field="bmc_url",
     )

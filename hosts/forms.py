@@ -29,6 +29,9 @@ class StyledForm(forms.Form):
                 widget.attrs.setdefault("class", "form-control")
 
 
+BMC_HINT = "https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI, wol:02:00:00:aa:bb:cc?broadcast=10.0.0.255 for Wake-on-LAN."
+
+
 def _bmc_password(hint: str) -> forms.CharField:
     return forms.CharField(
         label="BMC password",
@@ -43,9 +46,7 @@ def _bmc_password(hint: str) -> forms.CharField:
 class BmcForm(StyledForm):
     """A host's controller; the stored password is never among the values."""
 
-    bmc_url = forms.CharField(
-        label="BMC address", max_length=300, help_text="https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI."
-    )
+    bmc_url = forms.CharField(label="BMC address", max_length=300, help_text=BMC_HINT)
     bmc_system = forms.CharField(
         label="BMC system", max_length=100, required=False, help_text="Only when the BMC serves several systems."
     )
@@ -91,7 +92,7 @@ class EnrolForm(BmcForm):
         label="BMC address",
         max_length=300,
         required=False,
-        help_text="https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI. Leave empty if there is none.",
+        help_text=f"{BMC_HINT} Leave empty if there is none.",
     )
     bmc_password = _bmc_password("Kept encrypted and never shown again.")
 

@@ -96,6 +96,7 @@ def host_observe(host: Host, observation: dict[str, Any], now: datetime) -> bool
         "engine_sentence": sentence_of(observation.get("engine")),
         "boot_id": plain_text(observation.get("boot_id"), 64),
         "links": links_of(observation),
+        "can_shut_down": observation.get("can_shut_down") is True,
         **consoles_of(observation),
     }
     changed = {name: value for name, value in changes.items() if getattr(host, name) != value}

@@ -94,6 +94,8 @@ def controllers(request: HttpRequest, plane: Plane) -> HttpResponse:
     rows = Bmc.objects.select_related("host").filter(
         host__rack__site__name=plane.name, host__lifecycle=Host.Lifecycle.ENROLLED
     )
+    # a card that is only woken has no power to read, and its silence is no reading
+    rows = rows.exclude(url__startswith="wol:")
     return JsonResponse({"controllers": [_controller(bmc) for bmc in rows]})
 
 

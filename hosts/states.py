@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from hosts.bmc_address import is_wake_only
+
 HostVerb = Literal[
     "place",
     "power_on",
@@ -100,17 +102,47 @@ def why_closed_once_on(host: Any) -> str | None:
     return f"{host.name} is in maintenance. End the maintenance first." if host.is_in_maintenance else None
 
 
+def _no_bmc(host: Any) -> str:
+    return f"{host.name} has no BMC, so its power cannot be switched from here. Enter one on its page."
+
+
+def why_no_switching(host: Any) -> str | None:
+    """None, or why the host can never be switched off and woken from here. Reads the relation "bmc"."""
+    if not has_bmc(host):
+        return _no_bmc(host)
+    if is_woken_by_lan(host) and not host.can_shut_down:
+        return (
+            f"{host.name} has Wake-on-LAN only: it can be woken, and nothing can switch it off. Let its plane do that:"
+            ' write "shutdown_command": ["systemctl", "poweroff"] into its configuration and start hostd anew.'
+        )
+    return None
+
+
+def why_no_fencing(host: Any) -> str | None:
+    """None, or why the host's power can never be cut and read as off. Reads the relation "bmc"."""
+    if not has_bmc(host):
+        return f"{host.name} has no BMC, so it cannot be fenced."
+    if is_woken_by_lan(host):
+        return f"{host.name} has Wake-on-LAN only, which cannot cut its power, so it cannot be fenced."
+    return None
+
+
+def is_woken_by_lan(host: Any) -> bool:
+    """Whether Wake-on-LAN is all there is: the power can be neither read nor cut."""
+    return has_bmc(host) and is_wake_only(host.bmc.url)
+
+
 def _power_on(host: Any, _now: datetime | None) -> str | None:
     if not has_bmc(host):
-        return f"{host.name} has no BMC, so its power cannot be switched from here. Enter one on its page."
+        return _no_bmc(host)
     if host.power == "on" and host.desired_power == "on":
         return f"{host.name} is on."
     return None
 
 
 def _power_off(host: Any, now: datetime | None) -> str | None:
-    if not has_bmc(host):
-        return f"{host.name} has no BMC, so its power cannot be switched from here. Enter one on its page."
+    if reason := why_no_switching(host):
+        return reason
     if host.power == "off":
         return f"{host.name} is off."
     if is_silent(host, now):

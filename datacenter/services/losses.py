@@ -22,7 +22,7 @@ from datacenter.snapshot import data_center_read, planner_policy, policy_of
 from hosts.errors import StowageError
 from hosts.models import Host, Site
 from hosts.publish import publish_change
-from hosts.states import has_bmc
+from hosts.states import why_no_fencing
 from workloads.models import Workload
 
 LOST_MOST = 3  # as many as a policy can ask for
@@ -78,6 +78,7 @@ def _host_lost(host: Host, world: planner.DataCenter, policy: planner.Policy) ->
         world,
         workloads=tuple(replace(one, pinned=True) if one.id in never else one for one in world.workloads),
     )
+    reason = why_no_fencing(host)
     found = engine.recover(asked, policy, [str(host.pk)])
     waits = never | {one.workload: one.sentence for one in found.stays_down if one.workload not in never}
     return {
@@ -85,5 +86,5 @@ def _host_lost(host: Host, world: planner.DataCenter, policy: planner.Policy) ->
         "name": host.name,
         "restarts": {pk: to for pk, to in found.restart_on.items() if pk in rows},
         "waits": [{"workload": pk, "name": rows[pk].name, "why": why} for pk, why in waits.items() if pk in rows],
-        "caution": "" if has_bmc(host) else f"{host.name} has no BMC: nothing is started before a person decides.",
+        "caution": f"{reason} Nothing is started before a person decides." if reason else "",
     }

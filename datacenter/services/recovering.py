@@ -23,7 +23,7 @@ from hosts.operations.clock import database_now
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
 from hosts.services.doors import User, refuse_unless
-from hosts.states import has_bmc
+from hosts.states import why_no_fencing
 from workloads.models import Workload
 
 State = Recovery.State
@@ -156,8 +156,8 @@ def _fence(recovery: Recovery, now: datetime, user: User | None) -> None:
     host = Host.objects.select_related("bmc", "rack__site").get(pk=recovery.host_id)
     claimed = Recovery.objects.filter(pk=recovery.pk, state=recovery.state, finished_at=None)
     begun = {"begun_at": now, "sentence": ""}
-    if not has_bmc(host):
-        sentence = f"{host.name} has no BMC, so it cannot be fenced. Nothing was started elsewhere."
+    if reason := why_no_fencing(host):
+        sentence = f"{reason} Nothing was started elsewhere."
         claimed.update(state=State.STOPPED, **begun | {"sentence": sentence})
         return
     if not claimed.update(state=State.FENCING, **begun):

@@ -84,6 +84,8 @@ def hostd_config(plan: HostPlan, layout: Layout, address: str, control_url: str,
         "run_dir": "/run/stowage",
         # One host, so that a host's shell can be tried; off is what a real host begins with.
         "host_shell": plan.number == 0,
+        # As a real host's ["systemctl", "poweroff"]: its first process ends it in order.
+        "shutdown_command": [sys.executable, "-c", "import os, signal; os.kill(1, signal.SIGTERM)"],
         "bind_paths": ["/run/given"],  # for trials; nothing is there at first
         # The first is the host's own; the second all hosts of the lab see, as a network share would be.
         "backup_paths": ["/var/lib/stowage/backups", "/var/lib/stowage/shared/backups"],

@@ -32,7 +32,8 @@ from hosts.lab.layout import REPOSITORY, SITE, Layout, write_atomically
 from hosts.lab.power import PowerSwitches
 from hosts.lab.seed import seed_lab
 from hosts.lab.service_process import ServiceProcess
-from hosts.lab.switch import Switch, subnet_choose
+from hosts.lab.switch import UPLINK, Switch, subnet_choose
+from hosts.lab.wake import WakeListener
 
 _BMC_LIMIT_S = 60.0
 
@@ -84,6 +85,7 @@ class Supervisor:
         self.hosts: dict[str, LabHost] = {}
         self.services: list[ServiceProcess] = []
         self.power: PowerSwitches | None = None
+        self.wakes: WakeListener | None = None
         self.bmc: BmcService | None = None
         self.images: dict[str, Any] = {}
         self.is_ready = False
@@ -155,8 +157,11 @@ class Supervisor:
             )
 
     def _make_services(self) -> None:
-        self.power = PowerSwitches(self.hosts, secrets.token_urlsafe(24), say)
+        switches = self.power = PowerSwitches(self.hosts, secrets.token_urlsafe(24), say)
         self.power.start()
+        assert self.switch is not None
+        self.wakes = WakeListener(self.switch.netns_fd, UPLINK, self.hosts, lambda name: switches.ask(name, "On"))
+        self.wakes.start()
         password = self.layout.identity.get("bmc_password", lambda: secrets.token_urlsafe(24))
         plans = [host.plan for host in self.hosts.values()]
         self.bmc = bmc_prepare(self.layout, plans, self.power.url, password, self.options.owner_uid)
@@ -214,6 +219,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         self.is_ready = False
+        if self.wakes is not None:
+            self.wakes.stop()
         if self.power is not None:
             self.power.stop()
         with ThreadPoolExecutor(max_workers=16) as pool:

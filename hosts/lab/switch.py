@@ -20,6 +20,7 @@ from hosts.lab.namespaces import in_netns, netns_make, netns_of
 MANAGEMENT = "management"
 MIGRATION = "migration"
 GUEST_BRIDGE = "br-lab"
+UPLINK = "uplink"
 _FIRST_HOST = 11
 
 
@@ -76,8 +77,8 @@ class Switch:
         """Makes the bridges and the link to this machine's namespace, with the address x.x.x.1 on it."""
         netlink.link_remove(self.uplink)
         self._inside(lambda: [netlink.bridge_ensure(name) for name in (MANAGEMENT, MIGRATION)])
-        netlink.veth_add(self.uplink, "uplink", peer_netns_fd=self.netns_fd)
-        self._inside(lambda: netlink.link_set("uplink", master=MANAGEMENT))
+        netlink.veth_add(self.uplink, UPLINK, peer_netns_fd=self.netns_fd)
+        self._inside(lambda: netlink.link_set(UPLINK, master=MANAGEMENT))
         netlink.link_set(self.uplink, address=f"{self.subnet.switch_address}/24")
 
     def plug_in(self, host: HostPlan, init_pid: int) -> None:

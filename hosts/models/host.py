@@ -48,6 +48,7 @@ class Host(models.Model):
     console_port = models.PositiveIntegerField(default=0)
     console_sha256 = models.CharField(max_length=64, blank=True)  # of the gateway's certificate
     is_shell_enabled = models.BooleanField(default=False)
+    can_shut_down = models.BooleanField(default=False)  # its plane may end its operating system
 
     # discovered
     machine_id = models.CharField(max_length=64, blank=True)

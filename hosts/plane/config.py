@@ -50,6 +50,9 @@ class PlaneConfig:
     console_port: int = 0  # 0: the one of last time, else any that is free
     # Whether administrators may open a shell on this host from the dashboard.
     host_shell: bool = False
+    # The command that shuts this host down in order, where Stowage may do that: ["systemctl", "poweroff"]. It is asked
+    # for where no management controller can. Never in a plane that serves a host from elsewhere.
+    shutdown_command: tuple[str, ...] = ()
     # Folders of this host that containers may be given, with all that is below them; none, if not given.
     bind_paths: tuple[str, ...] = ()
     # Folders of this host that backups of VMs may lie in, with all that is below them; the first is taken unless
@@ -97,6 +100,8 @@ def config_from_data(data: dict[str, Any], site: str | None = None) -> PlaneConf
             float(declared["cpu_cores"]), int(declared["memory_mib"]), float(declared["disk_gib"])
         )
     values["host_shell"] = values.get("host_shell") is True
+    command = values.get("shutdown_command")
+    values["shutdown_command"] = tuple(str(word) for word in command) if isinstance(command, list) else ()
     values["pools"] = tuple(PoolPlace(pool["name"], pool["path"]) for pool in values.get("pools") or ())
     for key in ("bind_paths", "backup_paths"):
         values[key] = tuple(str(path) for path in values.get(key) or () if str(path).startswith("/"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from hosts.bmc_address import is_wake_only
 from hosts.plane.config import PlaneConfig
 from hosts.plane.locks import Locks
 from hosts.plane.state_file import StateFile
@@ -84,6 +85,10 @@ class Drivers:
         """A management controller; each call gives a new one, for they keep a session."""
         return self.get("bmc", lambda _: _bmc_make)(url, system, username, password)
 
+    def address_answers(self, address: str) -> bool:
+        """Whether a machine answers at the address, on or off its plane."""
+        return bool(self.get("answers", lambda _: _answers_make())(address))
+
 
 @dataclass
 class PlaneContext:
@@ -98,6 +103,8 @@ class PlaneContext:
     clock: Callable[[], float] = time.time
     # Between two readings of a BMC: a state counts when it was read twice.
     power_poll_s: float = 1.0
+    # Until the host goes down: its report of that must be away by then.
+    shutdown_delay_s: float = 2.0
 
 
 def state_open(config: PlaneConfig) -> tuple[StateFile, Locks, Callable[[], float]]:
@@ -151,6 +158,7 @@ def context_for_trial(
         sink=sink or ListSink(),
         clock=clock,
         power_poll_s=0.01,
+        shutdown_delay_s=0.0,
     )
 
 
@@ -192,8 +200,18 @@ def _netlink_make(config: PlaneConfig) -> Any:
     return netlink
 
 
+def _answers_make() -> Callable[[str], bool]:
+    from hosts.drivers.wake_on_lan import address_answers
+
+    return address_answers
+
+
 def _bmc_make(url: str, system: str, username: str, password: str) -> Bmc:
     """Each protocol's library is loaded by whom it is used."""
+    if is_wake_only(url):
+        from hosts.drivers.wake_on_lan import WakeOnLan
+
+        return WakeOnLan(url)
     if url.startswith("ipmi:"):
         from hosts.drivers.ipmi import IpmiBmc
 

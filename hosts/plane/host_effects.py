@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 from typing import Any
 
 from hosts.errors import Refused
@@ -81,6 +82,22 @@ def host_quiesce(context: PlaneContext, arguments: dict[str, Any], progress: Pro
 @effect("host.unquiesce", lane="short")
 def host_unquiesce(context: PlaneContext, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     context.state.flag_set(QUIESCED, None)
+    return {}
+
+
+@effect("host.shut_down", lane="short")
+def host_shut_down(context: PlaneContext, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """The host's operating system ends in a moment, in order. Only where its own configuration allows that."""
+    command = context.config.shutdown_command
+    if not command:
+        raise Refused(
+            f'{context.config.name} may not be shut down from here. Write "shutdown_command" into its plane\'s'
+            " configuration and start hostd anew."
+        )
+    if not context.state.flag(QUIESCED):
+        raise Refused(f"{context.config.name} is open to new work, so it is not shut down.")
+    later = ["sh", "-c", f'sleep {context.shutdown_delay_s:g}; exec "$0" "$@"', *command]
+    subprocess.Popen(later, stdin=subprocess.DEVNULL, start_new_session=True)
     return {}
 
 

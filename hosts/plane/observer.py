@@ -72,6 +72,7 @@ class Observer:
             "workloads": workloads,
             "links": self._links_read(),
             "pools": [_pool_data(pool) for pool in pools],
+            "can_shut_down": bool(self._config.shutdown_command),
             "consoles": where_read(self._state) | {"shell": self._config.host_shell},
         }
         if self._is_images_due(engine, at):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hosts.bmc_address import is_wake_only
 from hosts.errors import TimedOut
 from hosts.plane.context import PlaneContext
 from hosts.plane.effects import effect
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hosts.drivers.base import Bmc
 
 STABLE_READINGS = 2
+WAKE_PACKETS = 3
 # A controller may drop a request that comes while the machine changes its state: it is asked again.
 ASK_AGAIN_AFTER_READINGS = 10
 
@@ -37,8 +39,10 @@ def power_read(context: PlaneContext, arguments: dict[str, Any], progress: Progr
 
 @effect("power.on", lane="site")
 def power_on(context: PlaneContext, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """The machine has power, read twice."""
+    """The machine has power, read twice. One that can only be woken is sent its packet; its plane tells the rest."""
     bmc = _bmc(context, arguments)
+    if is_wake_only(arguments["bmc"]["url"]):
+        return _wake(context, bmc, progress)
     return _until_stable(context, bmc, "on", "asking for power", bmc.power_on, progress)
 
 
@@ -49,6 +53,28 @@ def power_off(context: PlaneContext, arguments: dict[str, Any], progress: Progre
     force = bool(arguments.get("force"))
     doing = "cutting the power" if force else "asking the host to shut down"
     return _until_stable(context, bmc, "off", doing, lambda: bmc.power_off(force=force), progress)
+
+
+@effect("power.silence", lane="site", is_exclusive=False)
+def power_silence(context: PlaneContext, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Whether nobody answers at the machine's address, asked twice: "off" as far as anybody can tell, else "on".
+
+    For machines whose power nobody can read. It is no proof: whoever fences must not use it.
+    """
+    for _ in range(STABLE_READINGS):
+        if context.drivers.address_answers(arguments["address"]):
+            return {"power": "on"}
+        progress.wait(context.power_poll_s)
+    return {"power": "off"}
+
+
+def _wake(context: PlaneContext, bmc: Bmc, progress: Progress) -> dict[str, Any]:
+    """Sends the packet several times: nothing tells whether one has come."""
+    progress.update("sending magic packets", at_once=True)
+    for _ in range(WAKE_PACKETS):
+        bmc.power_on()
+        progress.wait(context.power_poll_s)
+    return {"power": "unknown"}
 
 
 def _until_stable(

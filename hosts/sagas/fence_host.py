@@ -17,6 +17,7 @@ from hosts.operations.registry import register
 from hosts.operations.saga import Context, EffectCall, Output, Saga, Step
 from hosts.publish import publish_change
 from hosts.sagas.power_calls import host_of, power_call
+from hosts.states import why_no_fencing
 
 CUT_TIMEOUT_S = 60.0
 
@@ -30,6 +31,8 @@ def refuse_if_heard(host: Host, lost_since: str) -> None:
 def _close(context: Context) -> Output:
     host = host_of(context)
     refuse_if_heard(host, context.parameters["lost_since"])
+    if reason := why_no_fencing(Host.objects.select_related("bmc").get(pk=host.pk)):
+        raise Refused(reason)
     Host.objects.filter(pk=host.pk).update(is_cordoned=True, desired_power=Host.Power.OFF)
     publish_change("host", host.pk, "fencing")
     return {"was_cordoned": host.is_cordoned, "desired_power": host.desired_power}

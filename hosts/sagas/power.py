@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.utils import timezone
 
 from hosts.errors import Refused, Rejected, error_from_data
 from hosts.models import Host, Operation
-from hosts.operations.queues import host_short
+from hosts.operations.queues import host_short, site_queue
 from hosts.operations.registry import register
 from hosts.operations.saga import Again, Context, EffectCall, Output, Saga, Step
 from hosts.publish import publish_change
 from hosts.sagas.power_calls import host_of, power_call
 from hosts.sagas.wake_record import wake_failed, wake_passed
+from hosts.states import is_woken_by_lan
 
 BOOT_WAIT_S = 300.0
+SILENCE = timedelta(seconds=12)  # more than two beats of a host plane
 ACTIVE = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
 
 
@@ -57,24 +60,46 @@ def _uncordon(context: Context) -> None:
     publish_change("host", context.parameters["host"], "stays on")
 
 
+def _is_woken_by_lan(context: Context) -> bool:
+    return is_woken_by_lan(Host.objects.select_related("bmc").get(pk=context.parameters["host"]))
+
+
 def power_off_step(context: Context) -> EffectCall:
+    """By its BMC; where nothing can cut its power, its own plane ends its operating system."""
+    if _is_woken_by_lan(context):
+        return host_call("host.shut_down")(context)
     force = bool(context.parameters.get("force", False))
     return power_call(context, "power.off", "power_off", force=force)
 
 
 def read_power_step(context: Context) -> EffectCall:
+    """Where the power cannot be read, whether its address is silent. What was proven empty may be taken for off so."""
+    if _is_woken_by_lan(context):
+        host = host_of(context)
+        arguments = {"address": host.management_address}
+        queue = site_queue(host.rack.site.name)
+        return EffectCall(
+            queue, "power.silence", arguments, subject=("host", str(host.pk)), timeout_s=30, deadline_s=30
+        )
     return power_call(context, "power.read", "read_power", timeout_s=60)
 
 
 def confirm_off_step(context: Context) -> None:
     power = context.output("read_power").get("power")
-    if power == "off":
+    if power == "off" and not (_is_woken_by_lan(context) and _is_heard(host_of(context))):
         return
     failure = context.output("power_off").get("error")
     if power == "on" and failure:
         error = error_from_data(failure)
         raise Rejected(f"{host_of(context).name} is still on: {error.message}", error.detail)
+    if _is_woken_by_lan(context):
+        raise Again("read_power", f"{host_of(context).name} is not silent yet; asking again.")
     raise Again("read_power", f"The BMC of {host_of(context).name} says {power or 'nothing'}; asking again.")
+
+
+def _is_heard(host: Host) -> bool:
+    """Whether its plane has spoken in the last moments."""
+    return host.last_seen_at is not None and timezone.now() - host.last_seen_at < SILENCE
 
 
 def _record_off(context: Context) -> None:

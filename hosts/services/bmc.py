@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from hosts.bmc_address import bmc_address
+from django.db.models import QuerySet
+
+from hosts.bmc_address import address_check, is_wake_only, wake_address
 from hosts.credentials import password_encrypt
 from hosts.errors import Invalid
 from hosts.models import Bmc, BmcProposal, Host, Operation
@@ -52,9 +54,10 @@ def _propose(fields: dict[str, Any], operation: Operation) -> None:
 
 def _checked(host: Host, *, url: str, system: str, username: str, password: str) -> dict[str, Any]:
     """The fields of the row; raises Invalid for a URL that is none, a BMC of another host, a password left out."""
-    url = url.strip().rstrip("/")
-    bmc_address(url)
-    if other := Bmc.objects.filter(url=url, system=system).exclude(host=host).select_related("host").first():
+    url = address_check(url.strip().rstrip("/"))
+    if is_wake_only(url) and (system or username or password):
+        raise Invalid("Wake-on-LAN knows no system, user or password. Leave them empty.", field="bmc_url")
+    if other := _same(url, system).exclude(host=host).select_related("host").first():
         raise Invalid(
             f"This is the BMC of {other.host.name}: it would be switched instead. Give the address of this host's own,"
             " or its system where one BMC serves several.",
@@ -65,9 +68,16 @@ def _checked(host: Host, *, url: str, system: str, username: str, password: str)
     return {"url": url, "system": system, "username": username, "password_encrypted": encrypted}
 
 
+def _same(url: str, system: str) -> QuerySet[Bmc]:
+    """The controllers that are this one; a network card is the same by whatever way it is reached."""
+    if is_wake_only(url):
+        return Bmc.objects.filter(url__startswith=f"wol:{wake_address(url).mac}")
+    return Bmc.objects.filter(url=url, system=system)
+
+
 def _kept_password(known: Bmc | None, url: str, username: str) -> bytes:
     """The stored password, for the address and the user that it was given for: no other machine shall be told it."""
-    if known is None or not known.password_encrypted:
+    if known is None or not known.password_encrypted or is_wake_only(url):
         return b""
     if (known.url, known.username) != (url, username):
         raise Invalid(

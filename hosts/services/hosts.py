@@ -7,18 +7,20 @@ from typing import Any
 from django.db import transaction
 
 from hosts.audit import audit_write
-from hosts.errors import Invalid
+from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation, Wake
 from hosts.operations.start import operation_start
 from hosts.publish import publish_change
 from hosts.services.bmc import bmc_set
 from hosts.services.doors import User, busy_with, refuse_if, refuse_unless
 from hosts.services.enrolment import watts_check
-from hosts.states import why_not
+from hosts.states import is_woken_by_lan, why_not
 
 
 def host_power_off(user: User, host: Host, *, force: bool = False, idempotency_key: str | None = None) -> Operation:
     """Powers off a host that is proven empty; raises Refused when its state does not allow it."""
+    if force and is_woken_by_lan(host):
+        raise Refused(f"{host.name} has Wake-on-LAN only, which cannot cut its power. Let it shut down in order.")
     return _operate(user, host, "power_off", "host_power_off", idempotency_key, force=force)
 
 

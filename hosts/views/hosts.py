@@ -23,7 +23,7 @@ from hosts.once import key_of
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from hosts.services.wakes import has_woken_since
-from hosts.states import why_not
+from hosts.states import why_no_fencing, why_not
 
 NOT_AN_ADMINISTRATOR = "Only administrators may do this."
 # verb of the button -> (label, style, icon, the question it asks, whether the name must be typed)
@@ -86,6 +86,7 @@ def host_context(request: HttpRequest, host: Host) -> dict[str, Any]:
         "remove": remove_button(request, host),
         "power_form": PowerModelForm.of(host),
         "bmc": getattr(host, "bmc", None),
+        "no_fencing": why_no_fencing(host),
         "job": getattr(host, "job", None),
         "job_form": JobForm(),
         "job_refused": why_not(host, "give_job", busy=busy_with("host", host.pk)),
