@@ -29,7 +29,10 @@ class StyledForm(forms.Form):
                 widget.attrs.setdefault("class", "form-control")
 
 
-BMC_HINT = "https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI, wol:02:00:00:aa:bb:cc?broadcast=10.0.0.255 for Wake-on-LAN."
+BMC_HINT = (
+    "https://10.0.0.7 for Redfish, ipmi://10.0.0.7 for IPMI,"
+    " wol:02:00:00:aa:bb:cc?broadcast=10.0.0.255 for Wake-on-LAN."
+)
 
 
 def _bmc_password(hint: str) -> forms.CharField:

@@ -782,6 +782,26 @@ def _power_off() -> Sample:
     return Sample(place.harness, operation, is_done)
 
 
+def _power_off_by_lan() -> Sample:
+    """Nobody can read the power: what counts is that its address is silent and its plane was not heard lately."""
+    place = place_make()
+    Bmc.objects.filter(host=place.beta).update(url="wol:02:6c:62:0a:0b:0c")
+    heard = timezone.now() - timedelta(seconds=20)
+    Host.objects.filter(pk=place.beta.pk).update(can_shut_down=True, last_seen_at=heard)
+    place.harness.answers = {
+        "host.shut_down": {"beta": {"asked": True}},
+        "power.silence": {place.beta.rack.site.name: {"power": "off"}},
+    }
+    operation = host_services.host_power_off(place.user, place.beta)
+
+    def is_done() -> bool:
+        host = Host.objects.get(pk=place.beta.pk)
+        cut = [effect for _, effect, _ in place.harness.effects if effect == "power.off"]
+        return not cut and host.power == "off" and host.is_cordoned
+
+    return Sample(place.harness, operation, is_done)
+
+
 def _power_on() -> Sample:
     place = place_make()
     place.world.power_set("beta", False)
@@ -963,7 +983,7 @@ SAMPLES: dict[str, list[Callable[[], Sample]]] = {
     "host_fence": [_fence],
     "restart_elsewhere": [_restart_elsewhere],
     "remove_stale": [_remove_stale],
-    "host_power_off": [_power_off],
+    "host_power_off": [_power_off, _power_off_by_lan],
     "host_power_on": [_power_on],
     "host_wake_drill": [_wake_drill],
     "host_quarantine_lift": [_lift_quarantine],

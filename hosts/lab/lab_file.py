@@ -65,6 +65,7 @@ def _host_describe(host: LabHost, subnet: Subnet, bmc: BmcService | None) -> dic
         "log_dir": str(plan.log_dir),
         "power_state": host.power_state,
         "init_pid": host.init_pid,
+        "mac": plan.mac,
     }
 
 
