@@ -54,6 +54,7 @@ def test_an_observation_has_the_contracts_fields(config: PlaneConfig) -> None:
         "workloads",
         "links",
         "pools",
+        "can_shut_down",
         "consoles",
         "files",
     }
