@@ -43,6 +43,8 @@ class BackupOut(Schema):
     kind: str
     parent: UUID | None = Field(alias="parent_id")
     was_off: bool = Field(alias="is_at_rest")
+    is_frozen: bool  # the guest's file systems stood still when it began; else it is as after a pulled plug
+    not_frozen: str  # why not
     size_bytes: int
     state: str
     sentence: str

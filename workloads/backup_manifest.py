@@ -50,6 +50,7 @@ def _row(manifest: dict[str, Any], host: Host, folder: str) -> Backup:
         kind=kind,
         parent_id=parent,
         is_at_rest=manifest["is_at_rest"] is True,
+        is_frozen=manifest.get("is_frozen") is True,
         files=[_file(file) for file in files],
         spec={
             "vcpus": min(256, max(1, int(_number(spec["vcpus"])))),

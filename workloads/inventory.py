@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from hosts.audit import audit_write
+from hosts.guest import AGENTS, addresses_of, guest_judged
 from hosts.inventory import Reach, amount, is_silent, plain_text
 from hosts.models import Host, Lease, Operation
 from hosts.publish import publish_change
@@ -27,6 +28,7 @@ from workloads.ties import ties_write
 State = Workload.State
 LIVE_STATES = {State.RUNNING, State.PAUSED, State.MIGRATING, State.STARTING}
 WORKLOADS_PER_HOST_MOST = 5000
+ADDRESSES_MOST = 20  # to look for
 ITEMS_MOST = 200  # disks, ports, words of a command
 PIN_REASON = "It was labelled as pinned when it was found."
 # An operation that ended this shortly before an observation may have made or removed what the observation tells.
@@ -99,6 +101,7 @@ def _own_facts(kind: str, row: dict[str, Any]) -> dict[str, Any]:
             "serial_log": plain_text(row.get("serial_log")),
             "has_cdrom": row.get("cdrom") is not None,
             "cdrom_path": plain_text(row.get("cdrom"), 500),
+            **_guest(row),
         }
     return {
         "engine_id": plain_text(row.get("engine_id"), 64),
@@ -108,6 +111,15 @@ def _own_facts(kind: str, row: dict[str, Any]) -> dict[str, Any]:
         "volumes": [_volume(volume) for volume in _listed(row.get("volumes")) if isinstance(volume, dict)],
         "restart_policy": plain_text(row.get("restart_policy"), 20) or "no",
     }
+
+
+def _guest(row: dict[str, Any]) -> dict[str, Any]:
+    """What the guest said last stays known while its agent is away."""
+    agent = row["agent"] if row.get("agent") in AGENTS else ""
+    if not isinstance(row.get("guest"), dict):
+        return {"agent": agent}
+    guest = guest_judged(row["guest"])
+    return {"agent": agent, "guest": guest, "addresses": f" {' '.join(addresses_of(guest)[:ADDRESSES_MOST])} "}
 
 
 def _volume(volume: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def workloads_listed(wanted: WorkloadFilter) -> QuerySet[Workload]:
     """The rows of a list, with host and rack; one query for a page of them."""
     rows = Workload.objects.select_related("host__rack__site", "owner").defer("labels")
     if wanted.text:
-        rows = rows.filter(Q(name__icontains=wanted.text) | Q(host__name__icontains=wanted.text))
+        named = Q(name__icontains=wanted.text) | Q(host__name__icontains=wanted.text)
+        rows = rows.filter(named | Q(virtualmachine__addresses__icontains=wanted.text))
     if wanted.kind in Workload.Kind.values:
         rows = rows.filter(kind=wanted.kind)
     if wanted.state in Workload.State.values:

@@ -67,6 +67,8 @@ class ObservedWorkload:
     generation: int | None = None
     managed: bool = False
     cdrom: str | None = None  # the file in its CD-ROM drive, empty for none; None without a drive
+    agent: str = ""  # whether an agent in the guest can be asked, see hosts.guest
+    guest: dict[str, Any] | None = None  # what it said last, as hosts.guest.guest_judged gives it
     pid: int | None = None  # of a running container's first process, as this host counts; nobody else's business
 
     def to_data(self) -> dict[str, Any]:
@@ -192,6 +194,9 @@ class HypervisorHost(Protocol):
 
     def domain_counters(self) -> list[WorkloadCounters]:
         """Counters of every running domain from one call to the hypervisor."""
+
+    def guest(self, uuid: str) -> dict[str, Any]:
+        """What the guest's agent says of it now, judged; waits some seconds for it, and raises TimedOut."""
 
     def watch(self, on_change: Callable[[str], None]) -> Watch:
         """Calls `on_change(uuid)` from a foreign thread at each life-cycle event, and `on_change("")` when

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from hosts.guest import AWAY, CHANNEL, CONNECTED, NO_CHANNEL
+
 NAMESPACE = "https://stowage.invalid/1"
 SOCKET_FOLDER = "/var/lib/libvirt/qemu"  # every libvirt host has it, so nothing is missing after a move
 
@@ -52,6 +54,7 @@ class DomainFacts:
     has_vnc: bool = False
     serial_pty: str | None = None
     cdrom: str | None = None  # the file in its drive, empty for none; None without a drive
+    agent: str = ""  # see hosts.guest; of a VM that is off only whether it has no channel
     nvram: str | None = None  # where UEFI keeps its settings
 
     @property
@@ -91,6 +94,7 @@ def parse(xml: str) -> DomainFacts:
         has_vnc=devices.find("graphics[@type='vnc']") is not None,
         serial_pty=_attribute(devices, "serial[@type='pty']/source", "path"),
         cdrom=_cdrom(devices),
+        agent=_agent(devices),
         nvram=(domain.findtext("os/nvram") or "").strip() or None,
     )
 
@@ -141,6 +145,13 @@ def _disk_read(disk: Element) -> DiskFacts:
 def _cdrom(devices: Element) -> str | None:
     drive = devices.find("disk[@device='cdrom']")
     return None if drive is None else _attribute(drive, "source", "file") or ""
+
+
+def _agent(devices: Element) -> str:
+    for target in devices.findall("channel/target[@type='virtio']"):
+        if target.get("name") == CHANNEL:
+            return {"connected": CONNECTED, "disconnected": AWAY}.get(target.get("state", ""), "")
+    return NO_CHANNEL
 
 
 def _bridges(devices: Element) -> list[str]:

@@ -27,6 +27,7 @@ from hosts.drivers.base import (
     WorkloadState,
 )
 from hosts.errors import DriverError, NotFound, StowageError, TimedOut, Unreachable
+from hosts.guest import CONNECTED, guest_judged
 from hosts.units import GIB, bytes_to_gib
 
 FaultMode = Literal["before", "after", "hang", "half"]
@@ -107,6 +108,9 @@ class FakeDomain:
     boots: int = 0
     managed: bool = True
     cdrom: str | None = None
+    agent: str = ""  # as in hosts.guest
+    says: dict[str, Any] = field(default_factory=dict)  # what its guest's agent answers
+    frozen: bool = False  # its file systems
 
 
 @dataclass
@@ -424,6 +428,13 @@ class FakeHypervisor:
                 if d.state == "running"
             ]
 
+    def guest(self, uuid: str) -> dict[str, Any]:
+        with self.world.call(self.host, "hypervisor.guest"):
+            domain = self.host.domain(uuid)
+            if domain.agent != CONNECTED:
+                raise TimedOut("The guest's agent does not answer.")
+            return guest_judged(domain.says)
+
     def watch(self, on_change: Callable[[str], None]) -> FakeWatch:
         return FakeWatch(self.world, self.host.name, on_change)
 
@@ -445,6 +456,7 @@ class FakeHypervisor:
             generation=domain.generation,
             managed=domain.managed,
             cdrom=domain.cdrom,
+            agent=domain.agent,
         )
 
 

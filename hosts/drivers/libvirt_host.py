@@ -13,6 +13,7 @@ import libvirt
 from hosts.drivers.base import HypervisorFacts, ObservedWorkload, WorkloadCounters
 from hosts.drivers.domain_facts import parse
 from hosts.drivers.domain_state import domain_state
+from hosts.drivers.guest_info import guest_ask
 from hosts.drivers.libvirt_errors import foreign_error, is_code
 from hosts.drivers.libvirt_loop import loop_ensure
 from hosts.drivers.libvirt_reading import counters, disk_sizes, observed
@@ -172,6 +173,10 @@ class LibvirtHost:
             rows = [(d.UUIDString(), d.name(), s) for d, s in connection.getAllDomainStats(_STATS, flags)]
         return [counters(uuid, name, stats) for uuid, name, stats in rows]
 
+    def guest(self, uuid: str) -> dict[str, Any]:
+        with self.calls("ask the guest") as connection:
+            return guest_ask(connection.lookupByUUIDString(uuid))
+
     def watch(self, on_change: Callable[[str], None]) -> LibvirtWatch:
         return LibvirtWatch(self, on_change)
 
@@ -221,6 +226,7 @@ class LibvirtWatch:
         libvirt.VIR_DOMAIN_EVENT_ID_REBOOT,
         libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR,
         libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
+        libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
     )
 
     def __init__(self, host: LibvirtHost, on_change: Callable[[str], None]) -> None:

@@ -49,6 +49,7 @@ def observed(facts: DomainFacts, state: tuple[Any, str], autostart: bool, sizes:
         generation=facts.generation,
         managed=facts.managed,
         cdrom=facts.cdrom,
+        agent=facts.agent,
     )
 
 

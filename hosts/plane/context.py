@@ -70,6 +70,13 @@ class Drivers:
         return hypervisor
 
     @property
+    def guests(self) -> HypervisorHost:
+        """Another connection to the hypervisor, for calls that a guest may keep waiting. Raises Unreachable."""
+        hypervisor = self.get("guests", _hypervisor_make)
+        hypervisor.open()
+        return hypervisor
+
+    @property
     def engine(self) -> ContainerEngine:
         """The container engine, connected. Raises Unreachable."""
         engine = self.get("engine", _engine_make)

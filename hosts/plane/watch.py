@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hosts.drivers.base import Watch, WorkloadCounters
@@ -17,7 +18,8 @@ from hosts.plane.config import PlaneConfig
 from hosts.plane.container_files import ContainerFiles
 from hosts.plane.context import Drivers, clock_of
 from hosts.plane.control_client import key_read
-from hosts.plane.half import DEBOUNCE_S, Half, HalfDriver
+from hosts.plane.guests import Guests
+from hosts.plane.half import DEBOUNCE_S, Half, HalfDriver, HalfState
 from hosts.plane.machine import DiskUsed, capacity, machine_find
 from hosts.plane.observer import Observer
 from hosts.plane.sampler import Counted, Sampler
@@ -56,6 +58,7 @@ class HostWatch:
         self._wake = threading.Condition()
         clock = clock_of(state)
         self._hypervisor = Half(hypervisor_half(config, self._drivers), self._observe_soon, clock=clock)
+        self._guests = Guests(lambda uuid: self._drivers.guests.guest(uuid), self._observe_soon, clock=clock)
         self._containers = ContainerFiles()
         self._unplaced: set[str] = set()
         self._engine = Half(engine_half(config, self._drivers, lambda: self._unplaced), self._observe_soon, clock=clock)
@@ -73,6 +76,7 @@ class HostWatch:
         for name, run in (
             ("hypervisor", self._hypervisor.run),
             ("engine", self._engine.run),
+            ("guests", self._guests.run),
             ("feed", self._feed.run),
             ("watched", self._watched.run),
         ):
@@ -159,7 +163,12 @@ class HostWatch:
     def _observe(self) -> None:
         with self._wake:
             self._observe_at = None
-        self._feed.observation_put(self._observer.observe(self._hypervisor.state(), self._engine.state()))
+        self._feed.observation_put(self._observer.observe(self._with_guests(), self._engine.state()))
+
+    def _with_guests(self) -> HalfState:
+        state = self._hypervisor.state()
+        workloads = self._guests.told(state.reading.workloads)
+        return replace(state, reading=replace(state.reading, workloads=workloads))
 
     def _guarded(self, beat: Callable[[], None]) -> None:
         try:

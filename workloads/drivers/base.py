@@ -222,8 +222,11 @@ class VirtualMachines(Protocol):
 
     def start(self, uuid: str) -> None: ...
 
-    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> None:
-        """Asks the guest to shut down; when the time is up: off by force, or TimedOut without `force`."""
+    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> str:
+        """Asks the guest to shut down, its agent first; when the time is up: off by force, or TimedOut without `force`.
+
+        Who brought it down: "agent", "ACPI" or "force"; empty for one that was off.
+        """
 
     def destroy(self, uuid: str) -> None:
         """Ensures that the VM is off, at once."""
@@ -298,15 +301,20 @@ class VirtualMachines(Protocol):
 
     def backup(
         self, order: BackupOrder, on_progress: Callable[[BackupProgress], None], is_aborted: Callable[[], bool]
-    ) -> None:
+    ) -> str:
         """Copies the disks of a VM that is on, as they are at one moment; blocks until all is in the files.
+
+        At that moment the guest's file systems stand still, where its agent does that; the sentence why they did not.
 
         Raises NotFound when its host does not know, or no longer well, what changed since `order.since`; nothing
         was begun then. After any failure no checkpoint and no job of the order is left.
         """
 
     def backup_end(self, uuid: str, folder: str, checkpoint: str = "") -> None:
-        """Ensures that no job writes into the folder, nor is there such a checkpoint; also of a VM that is gone."""
+        """Ensures that no job writes into the folder, nor is there such a checkpoint; also of a VM that is gone.
+
+        A guest whose file systems stand still from a backup that was cut short goes on.
+        """
 
     def checkpoints_drop(self, uuid: str, keep: str = "") -> None:
         """Ensures that of the checkpoints that Stowage made only `keep` is left; the backup after that is a full one.

@@ -128,11 +128,13 @@ class FakeMachines(FakeHypervisor):
             domain.boots += 1
             self._set(domain, "running", "running (booted)")
 
-    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> None:
+    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> str:
         with self.world.call(self.host, "vm.stop"):
             domain = self.host.domains.get(uuid)
             if domain and domain.state in ACTIVE:
                 self._set(domain, "stopped", "shut off (shutdown)")
+                return "agent" if domain.agent == CONNECTED else "ACPI"
+            return ""
 
     def destroy(self, uuid: str) -> None:
         with self.world.call(self.host, "vm.destroy"):
@@ -283,9 +285,10 @@ class FakeMachines(FakeHypervisor):
 
     def backup(
         self, order: BackupOrder, on_progress: Callable[[BackupProgress], None], is_aborted: Callable[[], bool]
-    ) -> None:
+    ) -> str:
+        domain = self.host.domain(order.uuid)
+        domain.frozen = domain.agent == CONNECTED  # a process that is killed within leaves it so
         with self.world.call(self.host, "vm.backup"):
-            domain = self.host.domain(order.uuid)
             if domain.state not in ACTIVE:
                 raise Refused(f"The VM {domain.name} went off meanwhile. Try again.")
             if order.since and order.since not in domain.checkpoints:
@@ -300,12 +303,15 @@ class FakeMachines(FakeHypervisor):
                 self.host.backups[disk.path] = FakeFile(file.content, file.size_bytes)
             if order.checkpoint:
                 domain.checkpoints.append(order.checkpoint)
+            was_frozen, domain.frozen = domain.frozen, False
+            return "" if was_frozen else "The guest has no agent that could be asked."
 
     def backup_end(self, uuid: str, folder: str, checkpoint: str = "") -> None:
         with self.world.call(self.host, "vm.backup_end"):
             domain = self.host.domains.get(uuid)
             if domain is not None:
                 domain.checkpoints = [name for name in domain.checkpoints if name != checkpoint]
+                domain.frozen = False
 
     def checkpoints_drop(self, uuid: str, keep: str = "") -> None:
         with self.world.call(self.host, "vm.checkpoints_drop"):

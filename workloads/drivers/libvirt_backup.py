@@ -21,6 +21,7 @@ from hosts.errors import DriverError, NotFound, Refused
 from workloads.drivers import backup_xml
 from workloads.drivers.base import BackupOrder, BackupProgress
 from workloads.drivers.images import QEMU_IMG
+from workloads.drivers.libvirt_agent import frozen
 
 POLL_S = 0.25
 END_PATIENCE_S = 30.0
@@ -34,9 +35,16 @@ def run(
     order: BackupOrder,
     on_progress: Callable[[BackupProgress], None],
     is_aborted: Callable[[], bool],
-) -> None:
+) -> str:
     """Begins the backup and waits for its end; see `VirtualMachines.backup`."""
-    _begin(domain, order)
+    try:
+        with frozen(domain) as freeze:  # what is copied is how the disks are when it begins
+            _begin(domain, order)
+    except NotFound:  # nothing was begun
+        raise
+    except BaseException:
+        _end_quietly(domain, order)
+        raise
     try:
         is_stopping = False
         while (stats := _job(domain)) is not None:
@@ -50,9 +58,14 @@ def run(
             raise Refused("The backup was cancelled.")
         _refuse_unless_complete(domain)
     except BaseException:
-        with suppress(libvirt.libvirtError):
-            end(domain, [disk.path for disk in order.disks], order.checkpoint)
+        _end_quietly(domain, order)
         raise
+    return freeze.why_not
+
+
+def _end_quietly(domain: libvirt.virDomain, order: BackupOrder) -> None:
+    with suppress(libvirt.libvirtError):
+        end(domain, [disk.path for disk in order.disks], order.checkpoint)
 
 
 def _begin(domain: libvirt.virDomain, order: BackupOrder) -> None:

@@ -16,6 +16,7 @@ from hosts.drivers.libvirt_host import LibvirtHost, firmwares
 from hosts.errors import NotFound, Refused, TimedOut
 from workloads.drivers import (
     domain_xml,
+    libvirt_agent,
     libvirt_backup,
     libvirt_cdrom,
     libvirt_devices,
@@ -131,22 +132,24 @@ class LibvirtMachines:
                 if not domain.isActive():
                     raise
 
-    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> None:
-        ends_at = self._clock() + timeout_s
+    def stop(self, uuid: str, *, force: bool, timeout_s: float) -> str:
+        began_at = self._clock()
         with self._host.calls("stop the VM") as connection:
             domain = _lookup(connection, uuid)
             if domain is None or not domain.isActive():
-                return
-            if domain_state(*domain.state())[0] == "running":
-                _tolerate(lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_DEFAULT), *_ALREADY)
-            while self._clock() < ends_at:
+                return ""
+            wish = libvirt_agent.ShutDown(domain) if domain_state(*domain.state())[0] == "running" else None
+            while (spent_s := self._clock() - began_at) < timeout_s:
                 if not _is_active(domain):
-                    return
+                    return wish.by if wish else ""
+                if wish:
+                    wish.look(spent_s / timeout_s)
                 self._sleep(STOP_POLL_S)
             name = domain.name()
         if not force:
             raise TimedOut(f"The VM {name} did not shut down within {timeout_s:.0f} s. Stop it by force.")
         self.destroy(uuid)
+        return "force"
 
     def destroy(self, uuid: str) -> None:
         with self._host.calls("switch the VM off") as connection:
@@ -317,17 +320,18 @@ class LibvirtMachines:
 
     def backup(
         self, order: BackupOrder, on_progress: Callable[[BackupProgress], None], is_aborted: Callable[[], bool]
-    ) -> None:
+    ) -> str:
         with self._host.calls("back up the VM") as connection:
             domain = _require(connection, order.uuid)
             if not _is_active(domain):
                 raise Refused(f"The VM {domain.name()} went off meanwhile. Try again.")
-            libvirt_backup.run(domain, order, on_progress, is_aborted)
+            return libvirt_backup.run(domain, order, on_progress, is_aborted)
 
     def backup_end(self, uuid: str, folder: str, checkpoint: str = "") -> None:
         with self._host.calls("end the VM's backup") as connection:
             domain = _lookup(connection, uuid)
             if domain is not None:
+                libvirt_agent.thaw_leftover(domain)
                 libvirt_backup.end(domain, [], checkpoint, folder)
 
     def checkpoints_drop(self, uuid: str, keep: str = "") -> None:

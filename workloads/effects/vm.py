@@ -156,8 +156,8 @@ def vm_start(context: PlaneContext, arguments: Data, progress: Progress) -> Data
 def vm_stop(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     uuid = uuid_check(arguments["uuid"])
     timeout_s = min(float(arguments.get("timeout_s", 30.0)), max(1.0, progress.remaining_s() - 5.0))
-    machines(context).stop(uuid, force=bool(arguments.get("force")), timeout_s=timeout_s)
-    return _state(machines(context).locate(uuid))
+    by = machines(context).stop(uuid, force=bool(arguments.get("force")), timeout_s=timeout_s)
+    return _state(machines(context).locate(uuid)) | {"by": by}
 
 
 @effect("vm.destroy", lane="short")

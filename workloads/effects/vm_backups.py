@@ -43,7 +43,7 @@ def vm_backup(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
     is_part = arguments.get("kind") != "full" and not sentence
     verbs.backup_end(uuid, _part(folder, uuid, backup), _checkpoint_name(backup))
     part = store.begin(folder, uuid, backup, 0 if is_part else sum(disk.used_bytes for disk in disks))
-    checkpoint, taken_at_s = "", context.clock()
+    checkpoint, taken_at_s, not_frozen = "", context.clock(), ""
     try:
         if state in OFF:
             for disk in disks:
@@ -58,14 +58,14 @@ def vm_backup(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
                 str(since["checkpoint"]) if is_part else "",
             )
             try:
-                _run(context, order, progress)
+                not_frozen = _run(context, order, progress)
             except NotFound as lost:
                 if not is_part:
                     raise
                 is_part, sentence = False, f"{lost.message} It was moved, restored or renamed, or had a snapshot."
                 verbs.checkpoints_drop(uuid)
                 part = store.begin(folder, uuid, backup, sum(disk.used_bytes for disk in disks))
-                _run(context, BackupOrder(uuid, order.disks, checkpoint), progress)
+                not_frozen = _run(context, BackupOrder(uuid, order.disks, checkpoint), progress)
         manifest = {
             "format": FORMAT,
             "backup": backup,
@@ -77,6 +77,8 @@ def vm_backup(context: PlaneContext, arguments: Data, progress: Progress) -> Dat
             "checkpoint": checkpoint,
             "taken_at_s": taken_at_s,
             "is_at_rest": state in OFF,
+            "is_frozen": state not in OFF and not not_frozen,
+            "not_frozen": not_frozen,
             "sentence": sentence,
             "seed": _seed_of(context, vm),
             "files": [{"target": disk.target, "file": f"{disk.target}.qcow2"} for disk in disks],
@@ -162,8 +164,11 @@ def backup_find(context: PlaneContext, arguments: Data, progress: Progress) -> D
     return {"folder": folder, "found": found[:FOUND_MOST], "left_out": max(0, len(found) - FOUND_MOST)}
 
 
-def _run(context: PlaneContext, order: BackupOrder, progress: Progress) -> None:
-    """A VM that runs is copied as it is at one moment, as if its plug had been pulled then."""
+def _run(context: PlaneContext, order: BackupOrder, progress: Progress) -> str:
+    """A VM that runs is copied as it is at one moment, as if its plug had been pulled then.
+
+    Less harm is in that while its file systems stand still; the sentence why they did not, else empty.
+    """
 
     def tell(word: BackupProgress) -> None:
         text = f"copying, {word.done_bytes / 2**20:.0f} of {word.total_bytes / 2**20:.0f} MiB"
@@ -172,13 +177,14 @@ def _run(context: PlaneContext, order: BackupOrder, progress: Progress) -> None:
     progress.beat_every(1.0)
     progress.update("starting to copy", at_once=True)
     try:
-        machines(context).backup(order, tell, progress.is_aborted)
+        not_frozen = machines(context).backup(order, tell, progress.is_aborted)
     except Refused:
         progress.check()  # whether it was cancelled or took too long
         raise
     finally:
         progress.beat_every(5.0)
     progress.check()
+    return not_frozen
 
 
 def _why_full(
@@ -251,4 +257,5 @@ def _file_of(link: Data, target: str) -> str:
 
 def _told(manifest: Data, folder: str) -> Data:
     keys = ("kind", "parent", "checkpoint", "taken_at_s", "is_at_rest", "sentence", "seed", "files")
-    return {key: manifest[key] for key in keys} | {"folder": folder}
+    frozen = {"is_frozen": manifest.get("is_frozen") is True, "not_frozen": str(manifest.get("not_frozen") or "")}
+    return {key: manifest[key] for key in keys} | frozen | {"folder": folder}

@@ -32,6 +32,8 @@ class Backup(models.Model):
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     checkpoint = models.CharField(max_length=60, blank=True)  # from when on its host noted what changes
     is_at_rest = models.BooleanField(default=False)  # the VM was off
+    is_frozen = models.BooleanField(default=False)  # the guest's file systems stood still when it began
+    not_frozen = models.CharField(max_length=200, blank=True)  # why they did not
     spec = models.JSONField(default=dict)  # of the VM: cpu, memory, disks, network cards
     files = models.JSONField(default=list)  # {"target", "file", "size_bytes", "virtual_bytes", "sha256"}
     state = models.CharField(max_length=8, choices=State, default=State.READY)

@@ -64,6 +64,8 @@ def _record(context: Context) -> None:
             "parent_id": told["parent"],
             "checkpoint": told["checkpoint"],
             "is_at_rest": told["is_at_rest"],
+            "is_frozen": told.get("is_frozen", False),
+            "not_frozen": told.get("not_frozen", "")[:200],
             "sentence": told["sentence"][:500] if parameters["kind"] == Backup.Kind.INCREMENTAL else "",
             "spec": parameters["spec"] | {"seed": told["seed"]},
             "files": told["files"],
