@@ -43,6 +43,7 @@ from workloads.backup_api import router as backups
 from workloads.console_api import router as consoles
 from workloads.container_image_api import registries
 from workloads.container_image_api import router as container_images
+from workloads.guest_api import of_vms as vm_guests
 from workloads.image_upload_api import router as image_uploads
 from workloads.measuring_api import router as measurements
 from workloads.schedule_api import router as schedules
@@ -160,6 +161,7 @@ api.add_router("/decommissioned", decommissioned)
 api.add_router("/operations", operations)
 api.add_router("/workloads", workloads)
 api.add_router("/workloads", vm_backups)
+api.add_router("/workloads", vm_guests)
 api.add_router("/backups", backups)
 api.add_router("/images", images)
 api.add_router("/container-images", container_images)

@@ -39,12 +39,11 @@ def guest_judged(told: Any) -> dict[str, Any]:
 def addresses_of(guest: dict[str, Any]) -> list[str]:
     """The addresses by which others may reach the guest, of all its interfaces."""
     found = [text.split("/")[0] for each in guest.get("interfaces", ()) for text in each["addresses"]]
-    kept = [text for text in found if not (address := ipaddress.ip_address(text)).is_loopback and not _is_local(address)]
-    return list(dict.fromkeys(kept))
+    return list(dict.fromkeys(text for text in found if not _is_local(ipaddress.ip_address(text))))
 
 
 def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return address.is_link_local or address.is_unspecified or address.is_multicast
+    return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
 
 
 def _interface(row: dict[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _guest(row: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(row.get("guest"), dict):
         return {"agent": agent}
     guest = guest_judged(row["guest"])
-    return {"agent": agent, "guest": guest, "addresses": f" {' '.join(addresses_of(guest)[:ADDRESSES_MOST])} "}
+    return {"agent": agent, "guest": guest, "addresses": " ".join(addresses_of(guest)[:ADDRESSES_MOST])}
 
 
 def _volume(volume: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from hosts.drivers.fake import (
     FakeVolume,
 )
 from hosts.errors import NotFound, Refused, Rejected
+from hosts.guest import CONNECTED
 from hosts.units import gib_to_bytes
 from workloads.drivers.base import (
     BackupOrder,

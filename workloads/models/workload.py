@@ -118,7 +118,7 @@ class VirtualMachine(Workload):
     cdrom_path = models.CharField(max_length=500, blank=True)  # on its host; empty: nothing is in the drive
     agent = models.CharField(max_length=10, blank=True)  # whether one in the guest can be asked, see hosts.guest
     guest = models.JSONField(default=dict, blank=True)  # what it said last, as hosts.guest.guest_judged gives it
-    addresses = models.CharField(max_length=1000, blank=True)  # of these, with spaces around each, to look for
+    addresses = models.CharField(max_length=1000, blank=True)  # told there, to look for
     has_seed = models.BooleanField(default=False)  # a disk with what it was told at its first boot
     image = models.ForeignKey("workloads.Image", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 

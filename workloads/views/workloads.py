@@ -21,6 +21,7 @@ from hosts.queries import operations_of
 from hosts.regions import render_page, text_asked
 from hosts.services.doors import busy_with
 from workloads import queries, services
+from workloads.guests import guest_of
 from workloads.models import VirtualMachine, Workload
 from workloads.services.devices import bridges_of
 from workloads.states import why_not
@@ -80,6 +81,7 @@ def workload_context(request: HttpRequest, workload: Workload) -> dict[str, Any]
     return {
         "workload": workload,
         "own": own,
+        "guest": guest_of(own) if isinstance(own, VirtualMachine) else None,
         "differs": "" if busy else queries.differs(workload),
         "sightings": sightings,
         "running_twice": queries.running_twice(workload, sightings),
