@@ -87,6 +87,6 @@ def _text(value: Any, most: int = TEXT_MOST) -> str:
 
 
 def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(min(value, _LARGEST)):
         return 0
     return int(min(max(value, 0), _LARGEST))

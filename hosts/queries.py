@@ -109,11 +109,16 @@ def site_named(name: str) -> Site | None:
 _FIGURES = (("downtime_ms", "Blackout", "ms"), ("seconds", "Copying took", "s"), ("data_mib", "Copied", "MiB"))
 
 
+_BY = {"agent": "the agent in its guest", "ACPI": "its power button (ACPI)", "force": "force"}
+
+
 def figures_of(operation: Operation) -> list[tuple[str, str]]:
-    """What a migration measured of itself, as label and text; empty for other operations."""
+    """What a migration measured of itself, or who brought a VM down, as label and text; empty for others."""
     done = operation.entries.filter(kind=Entry.Kind.DONE, step__icontains="migrate")
     outputs = [entry.data.get("output") or {} for entry in done]
-    return [
+    stops = operation.entries.filter(kind=Entry.Kind.DONE, step="stop").values_list("data", flat=True)
+    by = [(data.get("output") or {}).get("by") for data in stops]
+    return [("Shut down by", _BY[word]) for word in by if word in _BY] + [
         (label, f"{output[key]:.1f} {unit}")
         for output in outputs
         for key, label, unit in _FIGURES
