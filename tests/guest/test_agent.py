@@ -16,7 +16,7 @@ __all__ = ["debian", "image", "key", "login"]  # fixtures
 # Its hook notes when it is told to freeze and to thaw, in memory: nothing can be written in between.
 HOOK = """\
 sudo mkdir -p /run/systemd/system/qemu-guest-agent.service.d
-printf '#!/bin/sh\\necho "$1 $(date +%s.%N)" >> /run/hook.log\\n' | sudo tee /run/hook > /dev/null
+printf '#!/bin/sh\\necho "$1 $(date +%%s.%%N)" >> /run/hook.log\\n' | sudo tee /run/hook > /dev/null
 sudo chmod 755 /run/hook
 printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/qemu-ga -F/run/hook\\n' | \
 sudo tee /run/systemd/system/qemu-guest-agent.service.d/hook.conf > /dev/null

@@ -137,7 +137,7 @@ def _thaw(domain: libvirt.virDomain, clock: Callable[[], float], sleep: Callable
             domain.fsThaw(None, 0)
             return
         except libvirt.libvirtError as error:
-            if not _still_on(domain):
+            if not _still_on(domain) or _is_awake(domain, error):
                 return
             if clock() >= until:
                 raise DriverError(
@@ -146,6 +146,21 @@ def _thaw(domain: libvirt.virDomain, clock: Callable[[], float], sleep: Callable
                     str(error),
                 ) from error
         sleep(THAW_PAUSE_S)
+
+
+def _is_awake(domain: libvirt.virDomain, error: libvirt.libvirtError) -> bool:
+    """Whether nothing stands still although the agent said so of its thaw, as it does when a hook of its own fails.
+
+    While file systems are frozen, qemu-ga refuses to tell a host name.
+    """
+    if is_code(error, libvirt.VIR_ERR_AGENT_UNRESPONSIVE):
+        return False
+    try:
+        domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0)
+    except libvirt.libvirtError:
+        return False
+    log.info("%s was let go with an error: %s", domain.name(), error)
+    return True
 
 
 def _still_on(domain: libvirt.virDomain) -> bool:

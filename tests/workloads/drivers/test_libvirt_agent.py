@@ -31,6 +31,7 @@ class Domain:
         self.answers = answers
         self.told: list[str] = []
         self.is_frozen = False
+        self.is_awake = False  # although it says that its thaw failed
 
     def XMLDesc(self, flags: int) -> str:
         return XML.format(self.state_word)
@@ -48,6 +49,8 @@ class Domain:
         return 0
 
     def guestInfo(self, kinds: int, flags: int) -> dict[str, Any]:
+        if self.is_frozen and "thaw" in self.told and not self.is_awake:
+            raise failure(libvirt.VIR_ERR_INTERNAL_ERROR)
         return self._answer("ping", {})
 
     def fsFreeze(self, mounts: Any, flags: int) -> int:
@@ -126,6 +129,24 @@ def test_one_that_does_not_let_go_is_told_of():
         pytest.raises(DriverError, match="fsfreeze --unfreeze"),
         frozen(domain, clock=lambda: next(clock), sleep=lambda _: None),
     ):
+        pass
+
+
+def test_one_whose_own_hook_fails_is_let_go_all_the_same():
+    domain = Domain(thaw=failure(libvirt.VIR_ERR_INTERNAL_ERROR))
+    domain.is_awake = True
+
+    with frozen(domain, sleep=lambda _: pytest.fail("it is awake")) as freeze:
+        pass
+
+    assert freeze.why_not == "" and domain.told.count("thaw") == 1
+
+
+def test_one_that_refuses_to_thaw_and_stands_still_is_told_of():
+    clock = iter(range(0, 10_000, 20))
+    domain = Domain(thaw=failure(libvirt.VIR_ERR_INTERNAL_ERROR))
+
+    with pytest.raises(DriverError), frozen(domain, clock=lambda: next(clock), sleep=lambda _: None):
         pass
 
 
