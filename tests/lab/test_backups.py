@@ -120,6 +120,9 @@ def test_what_ends_a_chain_makes_the_next_one_full_and_old_ones_go(stack: Stack,
     person.done("DELETE", f"{path}/snapshots/{person.get(f'{path}/snapshots')[0]['number']}")
     lost = back_up()
     assert lost["kind"] == "full" and "no longer knows" in lost["sentence"], lost
+    assert (lost["is_frozen"], lost["not_frozen"]) == (False, "The guest has no agent that could be asked.")
+    told = person.get(f"{path}/guest")
+    assert (told["agent"], told["told_at"]) == ("away", None) and "No agent answers" in told["sentence"]
     assert back_up()["kind"] == "incremental"
     person.done("POST", f"{path}/stop?force=true")
     at_rest = back_up(keep=2)
