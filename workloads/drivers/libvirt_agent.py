@@ -111,11 +111,15 @@ def frozen(
 
 
 def thaw_leftover(domain: libvirt.virDomain) -> None:
-    """Ensures that nothing stands still from a step that was cut short, as far as the agent answers."""
+    """Ensures that nothing stands still from a step that was cut short, as far as the agent answers.
+
+    One that is awake is not told: its own hooks would run for nothing.
+    """
     with suppress(libvirt.libvirtError):
         if domain.isActive() and is_connected(domain):
             domain.agentSetResponseTimeout(AGENT_TIMEOUT_S, 0)
-            domain.fsThaw(None, 0)
+            if not _tells(domain):
+                domain.fsThaw(None, 0)
 
 
 def _answers(domain: libvirt.virDomain, freeze: Freeze) -> bool:
@@ -149,17 +153,19 @@ def _thaw(domain: libvirt.virDomain, clock: Callable[[], float], sleep: Callable
 
 
 def _is_awake(domain: libvirt.virDomain, error: libvirt.libvirtError) -> bool:
-    """Whether nothing stands still although the agent said so of its thaw, as it does when a hook of its own fails.
-
-    While file systems are frozen, qemu-ga refuses to tell a host name.
-    """
-    if is_code(error, libvirt.VIR_ERR_AGENT_UNRESPONSIVE):
+    """Whether nothing stands still although the agent said so of its thaw, as it does when a hook of its own fails."""
+    if is_code(error, libvirt.VIR_ERR_AGENT_UNRESPONSIVE) or not _tells(domain):
         return False
+    log.info("%s was let go with an error: %s", domain.name(), error)
+    return True
+
+
+def _tells(domain: libvirt.virDomain) -> bool:
+    """Whether the agent tells a host name, which qemu-ga refuses while file systems are frozen."""
     try:
         domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0)
     except libvirt.libvirtError:
         return False
-    log.info("%s was let go with an error: %s", domain.name(), error)
     return True
 
 
