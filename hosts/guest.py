@@ -87,6 +87,8 @@ def _text(value: Any, most: int = TEXT_MOST) -> str:
 
 
 def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(min(value, _LARGEST)):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    if isinstance(value, float) and not math.isfinite(value):  # a whole number may be too large to be asked that
         return 0
     return int(min(max(value, 0), _LARGEST))

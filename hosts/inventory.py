@@ -71,7 +71,9 @@ def plain_text(value: Any, most: int = TEXT_MOST) -> str:
 
 def amount(value: Any) -> float:
     """The value as a finite, believable number of at least 0; 0 where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    if isinstance(value, float) and not math.isfinite(value):  # a whole number may be too large to be asked that
         return 0.0
     return float(min(max(value, 0), LARGEST))
 

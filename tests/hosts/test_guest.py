@@ -84,6 +84,7 @@ def test_what_is_no_address_is_left_out(text: Any):
         {"interfaces": {"0": 1}, "filesystems": 7, "system": [], "hostname": {}},
         {"interfaces": [None, 3, {"addresses": "10.0.0.1"}], "filesystems": [[]]},
         {"filesystems": [{"total_bytes": float("nan"), "used_bytes": -1}, {"total_bytes": 1e400, "used_bytes": True}]},
+        {"filesystems": [{"total_bytes": 10**400, "used_bytes": -(10**400)}], "told_at_s": -(10**400)},
     ],
 )
 def test_what_makes_no_sense_harms_nothing(told: Any):

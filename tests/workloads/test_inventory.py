@@ -285,3 +285,13 @@ def test_workloads_of_a_host_that_is_off_are_stopped_and_run_nowhere():
     vm.refresh_from_db()
     assert (vm.state, vm.state_reason) == ("stopped", "alpha is switched off.")
     assert Sighting.objects.get().state == "stopped"
+
+
+def test_numbers_that_no_machine_could_have_stop_nothing():
+    host = a_host("alpha")
+    row = observed_vm(vcpus=10**400, memory_mib=-(10**400))
+
+    see(host, row)
+
+    vm = VirtualMachine.objects.get(pk=row["uuid"])
+    assert vm.cpu_cores > 0 and vm.memory_mib == 0
