@@ -14,6 +14,8 @@ from datacenter.models import (
     AutopilotDecision,
     DemandProfile,
     LossOutlook,
+    MaintenanceMember,
+    MaintenanceRun,
     NotificationChannel,
     OffInterval,
     Plan,
@@ -143,6 +145,19 @@ class RecoveredWorkloadAdmin(ReadOnlyAdmin):
     list_display = ("name", "recovery", "state", "target")
     list_filter = ("state",)
     list_select_related = ("recovery__host", "target")
+
+
+@admin.register(MaintenanceRun)
+class MaintenanceRunAdmin(ReadOnlyAdmin):
+    list_display = ("about", "hook", "state", "user_name", "created_at", "finished_at")
+    list_filter = ("state",)
+
+
+@admin.register(MaintenanceMember)
+class MaintenanceMemberAdmin(ReadOnlyAdmin):
+    list_display = ("host_name", "run", "number", "state", "finished_at")
+    list_filter = ("state",)
+    list_select_related = ("run",)
 
 
 @admin.register(DemandProfile)

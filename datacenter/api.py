@@ -20,6 +20,7 @@ from datacenter.autopilot_api import router as autopilot
 from datacenter.history_api import router as histories
 from datacenter.http_errors import status_of
 from datacenter.losses_api import router as losses
+from datacenter.maintenance_api import router as maintenance
 from datacenter.models import Plan
 from datacenter.questions_api import router as questions
 from datacenter.questions_api import site_found
@@ -177,6 +178,7 @@ api.add_router("/sites", sites)
 api.add_router("/wakes", wakes)
 api.add_router("/savings", savings)
 api.add_router("/plans", plans)
+api.add_router("/maintenance", maintenance)
 api.add_router("/autopilot", autopilot)
 api.add_router("/history", histories)
 api.add_router("/questions", questions)

@@ -55,6 +55,7 @@ app.conf.update(
             "options": {"expires": 3600},
         },
         "sweep recoveries": {"task": "datacenter.recoveries_sweep", "schedule": 5.0, "options": {"expires": 5}},
+        "sweep maintenance": {"task": "datacenter.maintenance_sweep", "schedule": 5.0, "options": {"expires": 5}},
         "sweep plans": {"task": "datacenter.plan_sweep", "schedule": 15.0, "options": {"expires": 15}},
         # seven minutes past: the hour's last five-minute aggregates are made by then
         "refresh the profiles": {

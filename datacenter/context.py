@@ -36,6 +36,7 @@ _ITEMS = (
     ("Workloads", "workloads", "workload", ("/workloads/",), "view"),
     ("Schedules", "schedules", "clock", ("/schedules/",), "view"),
     ("Plans", "plans", "plan", ("/plans/",), "view"),
+    ("Maintenance", "maintenance", "wrench", ("/maintenance/",), "view"),
     ("Autopilot", "autopilot", "play", ("/autopilot/",), "view"),
     ("Savings", "savings", "leaf", ("/savings/",), "view"),
     ("Ask the planner", "questions", "question", ("/questions/",), "view"),

@@ -29,6 +29,7 @@ from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
 from datacenter.services.ledger import ledger_keep
 from datacenter.services.losses import losses_look
+from datacenter.services.maintaining import maintenance_advance, maintenance_sweep
 from datacenter.services.notices import channel_send, channels_due
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.profiling import profiles_refresh
@@ -140,6 +141,17 @@ def autopilot() -> None:
 def forget_decisions() -> None:
     """Removes what the autopilot decided long ago."""
     decisions_forget(database_now())
+
+
+@shared_task(name="datacenter.maintenance_advance")
+def advance_maintenance(run_id: str) -> None:
+    maintenance_advance(run_id)
+
+
+@shared_task(name="datacenter.maintenance_sweep")
+def sweep_maintenance() -> None:
+    """Goes on with the maintenance runs under way. Two at once do no harm."""
+    maintenance_sweep()
 
 
 @shared_task(name="datacenter.recoveries_sweep")

@@ -12,7 +12,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from datacenter.models import Autopilot, Plan, PlanAction, Recovery, Silence
+from datacenter.models import Autopilot, MaintenanceRun, Plan, PlanAction, Recovery, Silence
+from datacenter.services.maintaining import maintenance_drain
+from datacenter.services.planning import plan_make
 from datacenter.services.plans import plan_approve, plan_request
 from hosts.credentials import password_encrypt
 from hosts.models import AuditRecord, Host, HostJob, Operation, Pool
@@ -333,6 +335,28 @@ def on_recovery(verb: str, state: str, body: Any = None) -> Change:
     return change
 
 
+def on_maintenance(verb: str, state: str, body: Any = None) -> Change:
+    """A run over two hosts, of which the first is in maintenance."""
+
+    def change() -> tuple[str, Any]:
+        host = host_make("worked-on", last_seen_at=timezone.now())
+        run = MaintenanceRun.objects.create(site=host.rack.site, about="a rack", state=state, user_name="ops")
+        run.members.create(number=1, host=host, host_name=host.name, state="work")
+        return f"/api/maintenance/{run.pk}{verb}", body
+
+    return change
+
+
+def new_maintenance() -> tuple[str, Any]:
+    return "/api/maintenance", {"host": str(a_sprawled_site()["alpha"].pk)}
+
+
+def begun_maintenance() -> tuple[str, Any]:
+    run = maintenance_drain(a_user(), a_sprawled_site()["alpha"])
+    plan_make(run.members.get().plan, {})
+    return f"/api/maintenance/{run.pk}/begin", {}
+
+
 def end_of_silence() -> tuple[str, Any]:
     silence = Silence.objects.create(reason="x", by_name="ops", until=timezone.now() + timedelta(hours=1))
     return f"/api/silences/{silence.pk}/end", None
@@ -446,6 +470,12 @@ CHANGES: dict[str, Change] = {
     "POST /api/questions/retire": ask_of_site("retire"),
     "POST /api/questions/sizes": ask_of_site("sizes"),
     "POST /api/questions/what-if": ask_what_if,
+    "POST /api/maintenance": new_maintenance,
+    f"POST /api/maintenance/{UUID}/begin": begun_maintenance,
+    f"POST /api/maintenance/{UUID}/pause": on_maintenance("/pause", "running"),
+    f"POST /api/maintenance/{UUID}/resume": on_maintenance("/resume", "paused"),
+    f"POST /api/maintenance/{UUID}/stop": on_maintenance("/stop", "running"),
+    f"POST /api/maintenance/{UUID}/work-done": on_maintenance("/work-done", "running", {"number": 1}),
     f"POST /api/recoveries/{UUID}/begin": on_recovery("/begin", "asked"),
     f"POST /api/recoveries/{UUID}/declare-dead": on_recovery("/declare-dead", "stopped", {"name": "lost-1"}),
     f"POST /api/alerts/{UUID}/acknowledge": on_alert("/acknowledge"),

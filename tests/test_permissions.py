@@ -20,7 +20,7 @@ from django.utils import timezone
 from ninja.operation import PathView
 
 from datacenter.api import api
-from datacenter.models import AlertRule, Plan, Question, Recovery, Silence
+from datacenter.models import AlertRule, MaintenanceRun, Plan, Question, Recovery, Silence
 from datacenter.routing import websocket_urlpatterns
 from hosts.access import may
 from hosts.models import Decommission, Host, Operation, Site
@@ -111,6 +111,7 @@ def world(db: None) -> dict[str, str]:
         "schedules": str(Schedule.objects.create(name="nightly", verb="stop", workload=vm, cron="0 22 * * *").pk),
         "plans": str(plan.pk),
         "operations": str(operation.pk),
+        "maintenance": str(MaintenanceRun.objects.create(site=site, about="a rack", user_name="somebody").pk),
         "recoveries": str(Recovery.objects.create(host=host, lost_since=timezone.now()).pk),
         "alerts": str(an_alert(vm).pk),
         "alert-rules": str(AlertRule.objects.create(name="a rule", kind="event", event="host_lost").pk),

@@ -2,6 +2,7 @@ from datacenter.models.alert import Alert, AlertRule, Silence
 from datacenter.models.autopilot import Autopilot, AutopilotDecision
 from datacenter.models.ledger import OffInterval, SavedDay
 from datacenter.models.loss import LossOutlook
+from datacenter.models.maintenance import MaintenanceMember, MaintenanceRun
 from datacenter.models.notice import AlertNotice, NotificationChannel
 from datacenter.models.plan import Plan, PlanAction
 from datacenter.models.policy import Policy, Tariff
@@ -19,6 +20,8 @@ __all__ = [
     "AutopilotDecision",
     "DemandProfile",
     "LossOutlook",
+    "MaintenanceMember",
+    "MaintenanceRun",
     "NotificationChannel",
     "OffInterval",
     "Plan",

@@ -35,7 +35,6 @@ LIVE = (
     Workload.State.PAUSED,
     Workload.State.MIGRATING,
     Workload.State.STARTING,
-    Workload.State.STOPPING,
     Workload.State.UNKNOWN,
 )
 OPERATION_OPEN = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
@@ -49,9 +48,9 @@ class DrainLine:
     name: str
     kind: str
     target: str
-    seconds: float
-    blackout_s: float
-    bytes_moved: float
+    seconds: float  # predicted, as are those below
+    blackout_ms: float
+    moved_mib: float  # memory and disks
     why_not: str
 
 
@@ -75,9 +74,9 @@ def drain_lines(member: MaintenanceMember) -> list[DrainLine] | None:
                 row.label,
                 row.kind,
                 hosts.get(move.target, move.target) if move else "",
-                move.duration_s if move else 0.0,
-                move.blackout_s if move else 0.0,
-                move.transfer_gib * 2**30 if move else 0.0,
+                move.seconds if move else 0.0,
+                move.blackout_ms if move else 0.0,
+                move.memory_mib + 1024 * move.copy_gib if move else 0.0,
                 "" if move else reasons.get(row.id, "The planner found no place for it."),
             )
         )

@@ -122,6 +122,11 @@ def host_buttons(request: HttpRequest, host: Host) -> list[Button]:
             "A plan is made that moves everything off this host. Nothing moves before you approve it.",
         )
         drawn.append(drain)
+        if not host.is_in_maintenance:
+            url = reverse("host-maintenance", args=[host.pk])
+            refused = why_not(host, "drain", busy=busy) if is_operator else NOT_AN_OPERATOR
+            ask = "The planner says for each workload where it would go. Nothing moves before you approve it."
+            drawn.append(Button("drain-maintain", "Empty it for maintenance", url, refused, "", "wrench", ask))
     return drawn
 
 
