@@ -6,9 +6,10 @@ but what stands in the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from celery import current_app
@@ -19,6 +20,7 @@ from django.utils import timezone
 from datacenter.models import MaintenanceMember, MaintenanceRun, Plan
 from datacenter.services.plans import answer_of, plan_approve, plan_open, plan_reject, plan_stop, planner_ring, world_of
 from hosts import services as host_services
+from hosts.accounts import account_of
 from hosts.audit import audit_write
 from hosts.errors import Invalid, Refused, StowageError
 from hosts.models import Host, Operation, Rack, Site
@@ -99,7 +101,7 @@ def maintenance_roll(user: User, site: Site, *, rack: Rack | None = None) -> Mai
     return _open(user, site, about, hosts, Hook.WAIT)
 
 
-def _open(user: User, site: Site, about: str, hosts: list[Host], hook: Hook) -> MaintenanceRun:
+def _open(user: User, site: Site, about: str, hosts: list[Host], hook: str) -> MaintenanceRun:
     refuse_unless(user, "operate", site)
     for host in hosts:
         refuse_if(why_not(host, "maintenance_on") or why_not(host, "drain"))
@@ -110,7 +112,7 @@ def _open(user: User, site: Site, about: str, hosts: list[Host], hook: Hook) -> 
                 about=about,
                 hook=hook,
                 state=State.PROPOSED if hook == Hook.STAY else State.RUNNING,
-                user=user,
+                user=account_of(user),
                 user_name=user.get_username(),
             )
             for number, host in enumerate(hosts, start=1):
@@ -127,7 +129,7 @@ def _open(user: User, site: Site, about: str, hosts: list[Host], hook: Hook) -> 
 def _plan(user: User, member: MaintenanceMember) -> None:
     host = _host(member)
     refuse_if(why_not(host, "drain"))
-    member.plan = plan_open(user, member.run.site, {"evacuate": str(host.pk)}, host)
+    member.plan = plan_open(user, member.run.site, {"evacuate": str(host.pk)}, host)  # type: ignore[arg-type]  # it may operate, so it is an account
     member.state, member.begun_at = Step.PLANNING, timezone.now()
     member.save(update_fields=["plan", "state", "begun_at"])
     planner_ring(member.plan)
@@ -137,9 +139,9 @@ def _plan(user: User, member: MaintenanceMember) -> None:
 def maintenance_begin(user: User, run: MaintenanceRun, *, shut_down: Iterable[UUID] = ()) -> MaintenanceRun:
     """Carries out a proposed drain. Raises Refused while a workload can't move and is not to be shut down either."""
     run = _held(user, run, State.PROPOSED)
-    member = run.members.get()
-    lines = drain_lines(member)
-    if lines is None or member.plan is None or member.plan.state != Plan.State.PROPOSED:
+    member = run.members.first()
+    lines = drain_lines(member) if member else None
+    if member is None or lines is None or member.plan is None or member.plan.state != Plan.State.PROPOSED:
         raise Refused("The planner has no proposal yet. Wait for it, or ask again.")
     chosen = {str(one) for one in shut_down}
     if strange := chosen - {line.workload for line in lines if line.why_not}:
@@ -181,7 +183,7 @@ def maintenance_pause(user: User, run: MaintenanceRun) -> MaintenanceRun:
 def maintenance_resume(user: User, run: MaintenanceRun) -> MaintenanceRun:
     """Goes on; a host whose plan came to nothing is planned anew, in your name."""
     run = _held(user, run, State.PAUSED)
-    run.user, run.user_name = user, user.get_username()  # type: ignore[assignment]  # an account: it may operate
+    run.user, run.user_name = account_of(user), user.get_username()
     run.save(update_fields=["user", "user_name"])
     for member in run.members.filter(state__in=[Step.PLANNING, Step.DRAINING]).select_related("plan"):
         if member.plan is None or member.plan.state in (Plan.State.FAILED, Plan.State.STOPPED, Plan.State.REJECTED):
@@ -234,7 +236,7 @@ def maintenance_sweep() -> None:
 
 @transaction.atomic
 def maintenance_advance(run_id: UUID | str) -> None:
-    """The next step of the first host that is not done yet, if it can be taken; pauses the run with the reason if not."""
+    """The next step of the first host that is not done yet, if it can be taken; pauses with the reason if not."""
     run = MaintenanceRun.objects.select_for_update().filter(pk=run_id, state=State.RUNNING).first()
     if run is None:
         return
@@ -318,7 +320,7 @@ def _left(user: User, member: MaintenanceMember) -> None:
         _over(member, Step.DONE)
 
 
-_STEPS = {
+_STEPS: dict[str, Callable[[Any, MaintenanceMember], None]] = {
     Step.WAITING: _next,
     Step.PLANNING: _planned,
     Step.DRAINING: _drained,
@@ -344,29 +346,29 @@ def _live(member: MaintenanceMember) -> list[Workload]:
 
 
 def _host(member: MaintenanceMember) -> Host:
-    host = Host.objects.filter(pk=member.host_id).first()
+    host = Host.objects.filter(pk=member.host_id).first() if member.host_id else None
     if host is None:
         raise Refused(f"{member.host_name} was removed meanwhile.")
     return host
 
 
 def _open_again(member: MaintenanceMember) -> None:
-    if member.state in (Step.DRAINING, Step.STOPPING) and not member.was_cordoned:
+    if member.host_id and member.state in (Step.DRAINING, Step.STOPPING) and not member.was_cordoned:
         Host.objects.filter(pk=member.host_id, is_in_maintenance=False).update(is_cordoned=False)
         publish_change("host", member.host_id, "open again")
 
 
-def _step(member: MaintenanceMember, state: Step) -> None:
+def _step(member: MaintenanceMember, state: str) -> None:
     member.state = state
     member.save(update_fields=["state"])
 
 
-def _over(member: MaintenanceMember, state: Step) -> None:
+def _over(member: MaintenanceMember, state: str) -> None:
     member.state, member.finished_at = state, timezone.now()
     member.save(update_fields=["state", "finished_at"])
 
 
-def _held(user: User, run: MaintenanceRun, *allowed: State) -> MaintenanceRun:
+def _held(user: User, run: MaintenanceRun, *allowed: str) -> MaintenanceRun:
     """The run under its lock. Raises Forbidden, or Refused when it is past that."""
     refuse_unless(user, "operate", run)
     run = MaintenanceRun.objects.select_for_update().get(pk=run.pk)
@@ -375,7 +377,7 @@ def _held(user: User, run: MaintenanceRun, *allowed: State) -> MaintenanceRun:
     return run
 
 
-def _to(run: MaintenanceRun, state: State, sentence: str = "") -> None:
+def _to(run: MaintenanceRun, state: str, sentence: str = "") -> None:
     run.state, run.sentence = state, sentence
     run.finished_at = timezone.now() if state in (State.DONE, State.STOPPED) else None
     run.save(update_fields=["state", "sentence", "finished_at"])

@@ -1,4 +1,4 @@
-"""Maintenance runs with the real planner: drained, shut down only when asked for, host after host, paused with a reason."""
+"""Maintenance runs with the real planner: drained, one host after the other, paused with a reason."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_cannot_leave_refuses_the_draining_unless_it_is_to_be_shut_down(hos
     pinned = a_vm("fixed", hosts["alpha"], is_pinned=True, pin_reason="licence")
     run = planned(maintenance_drain(user, hosts["alpha"]))
 
-    with pytest.raises(Refused, match="fixed can't leave: .*"):
+    with pytest.raises(Refused, match="fixed can't leave"):
         maintenance_begin(user, run)
     assert not Host.objects.get(name="alpha").is_cordoned
 
