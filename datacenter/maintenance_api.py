@@ -12,6 +12,7 @@ from ninja import Query, Router, Schema, Status
 from datacenter.models import MaintenanceRun
 from datacenter.questions_api import site_found
 from datacenter.services import maintaining as services
+from datacenter.services.maintenance_steps import drain_lines
 from hosts.api import OPERATE, VIEW, host_found
 from hosts.errors import Invalid, NotFound
 from hosts.models import Rack
@@ -62,7 +63,7 @@ class MaintenanceDetailOut(MaintenanceOut):
     @staticmethod
     def resolve_workloads(row: Any) -> list[Any] | None:
         member = row.members.select_related("plan", "host").first()
-        return services.drain_lines(member) if member and row.hook == MaintenanceRun.Hook.STAY else None
+        return drain_lines(member) if member and row.hook == MaintenanceRun.Hook.STAY else None
 
 
 class MaintenanceIn(Schema):

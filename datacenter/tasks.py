@@ -29,7 +29,8 @@ from datacenter.services.execution import plan_advance, plans_sweep
 from datacenter.services.explaining import plan_explain
 from datacenter.services.ledger import ledger_keep
 from datacenter.services.losses import losses_look
-from datacenter.services.maintaining import maintenance_advance, maintenance_sweep
+from datacenter.services.maintaining import maintenance_sweep
+from datacenter.services.maintenance_steps import maintenance_advance
 from datacenter.services.notices import channel_send, channels_due
 from datacenter.services.planning import plan_make, plans_unplanned
 from datacenter.services.profiling import profiles_refresh

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from datacenter.alerts.reading import Reading, Thing, Verdict, verdict_of
 from datacenter.alerts.wording import EVENT_UNITS, amount_said
-from datacenter.models import AlertRule, Autopilot, Plan
+from datacenter.models import AlertRule, Autopilot, MaintenanceRun, Plan
 from hosts.inventory import is_silent
 from hosts.models import Host, Lease, Operation, PoolMount, Site
 from hosts.operations.registry import title_of
@@ -238,6 +238,23 @@ def _due_reading(host: Host, now: datetime, last: date) -> Reading:
     return Reading(host_thing(host), Verdict.WRONG, said)
 
 
+def maintenance_paused(rule: AlertRule, open_ids: list[str], now: datetime) -> list[Reading]:
+    """Maintenance runs that were paused by themselves and wait for a person."""
+    if rule.scope in (Scope.HOST, Scope.WORKLOAD):
+        return []
+    paused = Q(state=MaintenanceRun.State.PAUSED, is_paused_by_itself=True)
+    rows = MaintenanceRun.objects.filter(paused | Q(pk__in=open_ids))
+    rows = rows.filter(site=rule.site_id) if rule.scope == Scope.SITE else rows
+    return [_maintenance_reading(row) for row in rows]
+
+
+def _maintenance_reading(run: MaintenanceRun) -> Reading:
+    thing = Thing("maintenance", str(run.pk), f"maintenance of {run.about}"[:200], run.site_id, None)
+    if run.state == MaintenanceRun.State.PAUSED and run.is_paused_by_itself:
+        return Reading(thing, Verdict.WRONG, f"The maintenance of {run.about} was paused: {run.sentence}")
+    return Reading(thing, Verdict.WELL, f"The maintenance of {run.about} is {run.get_state_display()}.")
+
+
 LOOKS: dict[str, Callable[[AlertRule, list[str], datetime], list[Reading]]] = {
     Event.HOST_LOST: hosts_lost,
     Event.WORKLOAD_CRASHED: workloads_crashed,
@@ -246,6 +263,7 @@ LOOKS: dict[str, Callable[[AlertRule, list[str], datetime], list[Reading]]] = {
     Event.PLAN_WAITS: plans_waiting,
     Event.WORKLOAD_EXPIRES: workloads_expiring,
     Event.HOST_DUE: hosts_due,
+    Event.MAINTENANCE_PAUSED: maintenance_paused,
 }
 
 

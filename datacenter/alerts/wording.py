@@ -60,6 +60,7 @@ _EVENTS = {
     "workload_crashed": "A VM or container crashed",
     "operation_stuck": "An operation needs attention",
     "alerting_blind": "Alerting is blind",
+    "maintenance_paused": "A maintenance was paused by itself",
     "plan_waits": "A plan of the autopilot waits for approval",
 }
 

@@ -31,6 +31,7 @@ class AlertRule(models.Model):
         PLAN_WAITS = "plan_waits", "a plan of the autopilot waits for approval"
         WORKLOAD_EXPIRES = "workload_expires", "the time of a VM or container is nearly over"
         HOST_DUE = "host_due", "a host with another job is due back"
+        MAINTENANCE_PAUSED = "maintenance_paused", "a maintenance was paused by itself"
         ALERTING_BLIND = "alerting_blind", "alerting is blind"
 
     class Scope(models.TextChoices):

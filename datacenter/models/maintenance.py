@@ -31,6 +31,7 @@ class MaintenanceRun(models.Model):
     hook = models.CharField(max_length=11, choices=Hook, default=Hook.STAY)
     state = models.CharField(max_length=8, choices=State, default=State.PROPOSED)
     sentence = models.TextField(blank=True)  # why it is paused or was stopped
+    is_paused_by_itself = models.BooleanField(default=False)  # somebody is to be told
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     user_name = models.CharField(max_length=150)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from datacenter.models import MaintenanceMember, MaintenanceRun, Plan
 from datacenter.services import maintaining as services
+from datacenter.services.maintenance_steps import OVER, drain_lines
 from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
@@ -46,12 +47,12 @@ def maintenance_list(request: HttpRequest) -> HttpResponse:
 def maintenance_page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     run = get_object_or_404(MaintenanceRun.objects.select_related("site"), pk=uuid)
     members = list(run.members.select_related("host", "plan"))
-    now = next((row for row in members if row.plan_id and row.state not in services.OVER), None)
+    now = next((row for row in members if row.plan_id and row.state not in OVER), None)
     context = {
         "run": run,
         "members": members,
         "now": now,
-        "lines": services.drain_lines(now) if now and now.state == MaintenanceMember.State.PLANNING else None,
+        "lines": drain_lines(now) if now and now.state == MaintenanceMember.State.PLANNING else None,
         "is_planning": bool(now and now.plan and now.plan.state == Plan.State.PLANNING),
         "plan_failed": now.plan.reason if now and now.plan and now.plan.state == Plan.State.FAILED else "",
         "buttons": run_buttons(request, run),

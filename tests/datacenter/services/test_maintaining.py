@@ -6,12 +6,13 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
-from datacenter.models import MaintenanceRun, Plan
+from datacenter.alerts.events import maintenance_paused
+from datacenter.alerts.reading import Verdict
+from datacenter.models import AlertRule, MaintenanceRun, Plan
 from datacenter.services.execution import plan_advance
 from datacenter.services.maintaining import (
-    drain_lines,
-    maintenance_advance,
     maintenance_begin,
     maintenance_drain,
     maintenance_pause,
@@ -21,6 +22,7 @@ from datacenter.services.maintaining import (
     maintenance_sweep,
     maintenance_work_done,
 )
+from datacenter.services.maintenance_steps import drain_lines, maintenance_advance
 from datacenter.services.planning import plan_make
 from hosts.errors import Forbidden, Refused
 from hosts.models import Host, Operation
@@ -181,6 +183,44 @@ def test_a_host_that_cannot_be_emptied_pauses_the_run_with_the_planners_sentence
     assert run.state == "paused"
     assert run.sentence.startswith("alpha: fixed can't leave: ")
     assert not Host.objects.filter(is_cordoned=True).exists()
+
+
+def test_going_on_plans_anew_once_the_obstacle_is_gone(hosts: dict[str, Host]):
+    user = a_user()
+    fixed = a_vm("fixed", hosts["alpha"], is_pinned=True, pin_reason="licence")
+    run = rounds(maintenance_roll(user, a_site()))
+    Workload.objects.filter(pk=fixed.pk).update(is_pinned=False)
+
+    maintenance_resume(user, run)
+
+    assert steps(rounds(run, 14))["alpha"] == "work"
+
+
+def test_an_alert_tells_of_a_run_that_paused_by_itself_and_of_none_that_a_person_paused(hosts: dict[str, Host]):
+    user, rule = a_user(), AlertRule.objects.get(event="maintenance_paused")
+    run = maintenance_roll(user, a_site())
+    maintenance_pause(user, run)
+    assert maintenance_paused(rule, [], timezone.now()) == []
+    a_vm("fixed", hosts["alpha"], is_pinned=True, pin_reason="licence")
+    maintenance_resume(user, run)
+    rounds(run)
+
+    [reading] = maintenance_paused(rule, [], timezone.now())
+
+    assert reading.verdict is Verdict.WRONG
+    assert "was paused: alpha: fixed can't leave" in reading.sentence
+
+
+def test_a_workload_that_is_being_made_keeps_the_host_out_of_maintenance(hosts: dict[str, Host]):
+    user = a_user()
+    run = planned(maintenance_drain(user, hosts["alpha"]))
+    maintenance_begin(user, run)
+    a_vm("new", hosts["alpha"], state="creating")
+
+    run = rounds(run)
+
+    assert (run.state, run.sentence[:30]) == ("paused", "alpha: new still runs there. M"[:30])
+    assert not Host.objects.get(name="alpha").is_in_maintenance
 
 
 def test_a_paused_run_begins_no_further_step(hosts: dict[str, Host]):
