@@ -47,7 +47,7 @@ def maintenance_list(request: HttpRequest) -> HttpResponse:
 def maintenance_page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     run = get_object_or_404(MaintenanceRun.objects.select_related("site"), pk=uuid)
     members = list(run.members.select_related("host", "plan"))
-    now = next((row for row in members if row.plan_id and row.state not in OVER), None)
+    now = next((row for row in members if row.state not in (*OVER, MaintenanceMember.State.WAITING)), None)
     context = {
         "run": run,
         "members": members,
