@@ -6,7 +6,7 @@ Source: libvirt formatdomain.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -56,11 +56,18 @@ class DomainFacts:
     cdrom: str | None = None  # the file in its drive, empty for none; None without a drive
     agent: str = ""  # see hosts.guest; of a VM that is off only whether it has no channel
     nvram: str | None = None  # where UEFI keeps its settings
+    vcpus_most: int = 1  # that can be plugged in while it runs
+    memory_most_mib: int = 0  # that its balloon can lend it while it runs
+    memory_granted_mib: int = 0  # as Stowage noted it; 0: not noted, all of it
 
     @property
     def managed(self) -> bool:
         """Whether Stowage made the domain."""
         return self.generation is not None
+
+    def granted(self, memory_mib: int) -> DomainFacts:
+        """The same with another grant of memory."""
+        return replace(self, memory_granted_mib=memory_mib)
 
 
 def parse(xml: str) -> DomainFacts:
@@ -69,14 +76,18 @@ def parse(xml: str) -> DomainFacts:
     devices = domain.find("devices")
     devices = Element("devices") if devices is None else devices
     generation, operation, labels = _metadata_read(domain)
+    vcpu, memory_most_mib = domain.find("vcpu"), _memory_mib(domain)
+    vcpus_most = int((vcpu.text if vcpu is not None else None) or 1)
+    granted_mib = _granted_mib(domain, memory_most_mib)
     boot_files = [domain.findtext(f"os/{tag}") for tag in ("kernel", "initrd", "dtb", "loader")]
     serial = devices.find("serial[@type='unix']/source")
     cpu = domain.find("cpu")
     return DomainFacts(
         uuid=(domain.findtext("uuid") or "").strip(),
         name=domain.findtext("name") or "",
-        vcpus=int(domain.findtext("vcpu") or 1),
-        memory_mib=_memory_mib(domain),
+        vcpus=int((vcpu.get("current") if vcpu is not None else None) or vcpus_most),
+        # The grant, never what the guest's balloon claims: a guest could shrink it, be overcommitted, and take it back.
+        memory_mib=granted_mib or memory_most_mib,
         machine=_attribute(domain, "os/type", "machine") or "",
         accelerator="kvm" if domain.get("type") == "kvm" else "tcg",
         disks=tuple(_disk_read(disk) for disk in devices.findall("disk")),
@@ -96,6 +107,9 @@ def parse(xml: str) -> DomainFacts:
         cdrom=_cdrom(devices),
         agent=_agent(devices),
         nvram=(domain.findtext("os/nvram") or "").strip() or None,
+        vcpus_most=vcpus_most,
+        memory_most_mib=memory_most_mib,
+        memory_granted_mib=granted_mib,
     )
 
 
@@ -118,6 +132,11 @@ def _memory_mib(domain: Element) -> int:
     unit = element.get("unit", "KiB")
     powers = {"b": 0, "bytes": 0, "KiB": 1, "k": 1, "MiB": 2, "M": 2, "GiB": 3, "G": 3, "TiB": 4, "T": 4}
     return -(-int(element.text) * 1024 ** powers.get(unit, 1) // 1024**2)
+
+
+def _granted_mib(domain: Element, most_mib: int) -> int:
+    text = _attribute(domain, f"metadata/{{{NAMESPACE}}}workload", "memory_mib") or ""
+    return int(text) if text.isdecimal() and len(text) < 10 and 0 < int(text) <= most_mib else 0
 
 
 def _metadata_read(domain: Element) -> tuple[int | None, str, dict[str, str]]:

@@ -106,6 +106,9 @@ class FakeDomain:
     snapshots: list[FakeSnapshot] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)
     boots: int = 0
+    vcpus_most: int = 0  # that can be plugged in while it runs
+    memory_most_mib: int = 0
+    next_size: tuple[int, int] | None = None  # from its next start on
     managed: bool = True
     cdrom: str | None = None
     agent: str = ""  # as in hosts.guest

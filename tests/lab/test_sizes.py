@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.lab.api_person import ApiPerson
-from tests.lab.flow import HOST, eventually
+from tests.lab.flow import HOST, OTHER, eventually
 from tests.stack import Stack
 
 
@@ -24,18 +24,33 @@ def test_a_container_has_its_new_limits_while_it_runs(stack: Stack, person: ApiP
     assert (row["cpu_cores"], row["memory_mib"]) == (0.2, 96)
 
 
-def test_a_vm_that_is_on_has_its_new_size_from_its_next_start_on(stack: Stack, person: ApiPerson, vm: dict[str, Any]):
+def test_a_vm_has_what_it_has_room_for_at_once_and_the_rest_from_its_next_start_on(
+    stack: Stack, person: ApiPerson, vm: dict[str, Any]
+):
     def now() -> tuple[float, int]:
         row = person.get(f"/workloads/{vm['uuid']}")
         return row["cpu_cores"], row["memory_mib"]
 
+    def lent_mib() -> int:
+        return int(stack.inside(HOST, "virsh", "dommemstat", "flow-vm").split("actual ")[1].split()[0]) // 1024
+
+    eventually(lambda: lent_mib() == 128, 40)  # its guest has found its balloon
     person.done("POST", f"/workloads/{vm['uuid']}/resize", {"cpu_cores": 2, "memory_mib": 192})
-    assert now() == (1, 128)
+    assert (now(), lent_mib()) == ((2, 192), 192)
+    assert stack.inside(HOST, "virsh", "vcpucount", "flow-vm", "--live", "--active").strip() == "2"
+    person.done("POST", f"/workloads/{vm['uuid']}/move", {"target": person.host(OTHER)["uuid"]})
+    assert stack.inside(OTHER, "virsh", "vcpucount", "flow-vm", "--live", "--active").strip() == "2"
+    assert person.get(f"/workloads/{vm['uuid']}")["state"] == "running"
+    person.done("POST", f"/workloads/{vm['uuid']}/move", {"target": person.host(HOST)["uuid"], "auto_converge": False})
+    person.done("POST", f"/workloads/{vm['uuid']}/resize", {"cpu_cores": 2, "memory_mib": 128})
+    assert (now(), lent_mib()) == ((2, 128), 128)
+    person.done("POST", f"/workloads/{vm['uuid']}/resize", {"cpu_cores": 3, "memory_mib": 320})
+    assert now() == (3, 128)
     person.done("POST", f"/workloads/{vm['uuid']}/stop?force=true")
     person.done("POST", f"/workloads/{vm['uuid']}/start")
 
-    eventually(lambda: now() == (2, 192), 10)
-    assert "2" in stack.inside(HOST, "virsh", "vcpucount", "flow-vm", "--live", "--active")
+    eventually(lambda: now() == (3, 320), 10)
+    assert "3" in stack.inside(HOST, "virsh", "vcpucount", "flow-vm", "--live", "--active")
     status, answer = person.call("POST", f"/workloads/{vm['uuid']}/resize", {"cpu_cores": 1, "memory_mib": 10_000_000})
     assert status == 422 and "more memory than any host has" in answer["message"]
 

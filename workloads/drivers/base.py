@@ -95,6 +95,16 @@ class VmDescription:
 
 
 @dataclass(frozen=True)
+class Resized:
+    """What a VM has after a resize; a sentence for each part that comes only with its next start, and why."""
+
+    vcpus: int
+    memory_mib: int
+    vcpus_why: str = ""
+    memory_why: str = ""
+
+
+@dataclass(frozen=True)
 class MigrationOrder:
     """What the source needs to know to send a VM; `copied_targets` are the disks whose bytes go too."""
 
@@ -248,8 +258,8 @@ class VirtualMachines(Protocol):
     def save(self, uuid: str) -> None:
         """Ensures that the VM is off with its memory on the host's disk, from where `start` brings it back."""
 
-    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
-        """Ensures the definition's size; whether it counts only from the next start on, for the VM is on."""
+    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> Resized:
+        """Ensures the definition's size, and that of a VM that is on as far as it has room and its guest follows."""
 
     def next_size(self, uuid: str) -> tuple[int, int]:
         """The virtual CPUs and MiB of memory of its definition, which count from its next start on."""

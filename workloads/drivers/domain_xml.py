@@ -16,6 +16,9 @@ from workloads.drivers.specs import DiskSpec, NicSpec, VmSpec
 PREFIX = "stowage"
 TCG_CPU = "qemu64"
 BALLOON_PERIOD_S = 5
+# Room to grow while it runs. It costs the guest 1.6 % of the memory that it is not lent, and a balloon at boot.
+VCPUS_LEAST_MOST, VCPUS_MOST = 8, 240
+MEMORY_MORE_MIB = 16 * 1024
 SLOTS = 12  # each virtio device takes one of them; what is over stays free
 
 ElementTree.register_namespace(PREFIX, NAMESPACE)
@@ -42,10 +45,11 @@ def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) 
     _text(domain, "name", spec.name)
     _text(domain, "uuid", spec.uuid)
     metadata = SubElement(domain, "metadata")
-    metadata.append(_metadata(spec.generation, spec.operation, spec.labels))
-    _text(domain, "memory", str(spec.memory_mib), unit="MiB")
+    metadata.append(_metadata(spec.generation, spec.operation, spec.labels, spec.memory_mib))
+    vcpus_most, memory_most_mib = most(spec.vcpus, spec.memory_mib)
+    _text(domain, "memory", str(memory_most_mib), unit="MiB")
     _text(domain, "currentMemory", str(spec.memory_mib), unit="MiB")
-    _text(domain, "vcpu", str(spec.vcpus), placement="static")
+    _text(domain, "vcpu", str(vcpus_most), placement="static", current=str(spec.vcpus))
     _os(domain, spec)
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
@@ -68,9 +72,17 @@ def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) 
     return ElementTree.tostring(domain, encoding="unicode")
 
 
-def metadata_xml(generation: int, operation: str, labels: dict[str, str]) -> str:
+def most(vcpus: int, memory_mib: int) -> tuple[int, int]:
+    """The virtual CPUs and MiB that a VM of that size can be given while it runs: twice what it has, within bounds."""
+    vcpus_most = max(vcpus, min(VCPUS_MOST, max(VCPUS_LEAST_MOST, 2 * vcpus)))
+    return vcpus_most, memory_mib + min(memory_mib, MEMORY_MORE_MIB)
+
+
+def metadata_xml(generation: int, operation: str, labels: dict[str, str], memory_mib: int = 0) -> str:
     """The metadata element alone, as `virDomainSetMetadata` wants it: without a prefix of its own."""
     element = Element("workload", generation=str(generation), operation=operation)
+    if memory_mib:
+        element.set("memory_mib", str(memory_mib))
     for key, value in sorted(labels.items()):
         SubElement(element, "label", key=key, value=value)
     return ElementTree.tostring(element, encoding="unicode")
@@ -80,8 +92,9 @@ def _text(parent: Element, tag: str, text: str, **attributes: str) -> None:
     SubElement(parent, tag, attributes).text = text
 
 
-def _metadata(generation: int, operation: str, labels: dict[str, str]) -> Element:
+def _metadata(generation: int, operation: str, labels: dict[str, str], memory_mib: int) -> Element:
     element = Element(f"{{{NAMESPACE}}}workload", generation=str(generation), operation=operation)
+    element.set("memory_mib", str(memory_mib))
     for key, value in sorted(labels.items()):
         SubElement(element, f"{{{NAMESPACE}}}label", key=key, value=value)
     return element

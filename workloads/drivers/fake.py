@@ -38,6 +38,7 @@ from workloads.drivers.base import (
     MigrationProgress,
     MigrationResult,
     RegistryLogin,
+    Resized,
     Running,
     VmDescription,
 )
@@ -126,6 +127,8 @@ class FakeMachines(FakeHypervisor):
                 return
             if domain.memory_mib > self.host.memory_free_mib():
                 raise Refused(f"The host {self.host.name} has too little memory for {domain.name}.")
+            if domain.next_size:
+                (domain.vcpus, domain.memory_mib), domain.next_size = domain.next_size, None
             domain.boots += 1
             self._set(domain, "running", "running (booted)")
 
@@ -189,16 +192,25 @@ class FakeMachines(FakeHypervisor):
             if domain.state in ACTIVE:
                 self._set(domain, "stopped", "shut off (saved)")
 
-    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
+    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> Resized:
         with self.world.call(self.host, "vm.resize"):
             domain = self.host.domain(uuid)
-            domain.vcpus, domain.memory_mib = vcpus, memory_mib
-            return domain.state in ACTIVE
+            is_on = domain.state in ACTIVE
+            cpus_fit = not is_on or vcpus <= domain.vcpus_most
+            memory_fits = not is_on or memory_mib <= domain.memory_most_mib
+            domain.vcpus = vcpus if cpus_fit else domain.vcpus
+            domain.memory_mib = memory_mib if memory_fits else domain.memory_mib
+            is_all = cpus_fit and memory_fits
+            domain.next_size = (
+                None if is_all or (vcpus, memory_mib) == (domain.vcpus, domain.memory_mib) else (vcpus, memory_mib)
+            )
+            why = "It was started with less room."
+            return Resized(domain.vcpus, domain.memory_mib, "" if cpus_fit else why, "" if memory_fits else why)
 
     def next_size(self, uuid: str) -> tuple[int, int]:
         with self.world.call(self.host, "vm.next_size"):
             domain = self.host.domain(uuid)
-            return domain.vcpus, domain.memory_mib
+            return domain.next_size or (domain.vcpus, domain.memory_mib)
 
     def disk_paths(self, uuid: str) -> set[str]:
         return {disk.path for disk in self.host.domain(uuid).disks}

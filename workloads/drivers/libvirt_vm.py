@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 import libvirt
 
@@ -21,6 +22,7 @@ from workloads.drivers import (
     libvirt_cdrom,
     libvirt_devices,
     libvirt_migration,
+    libvirt_resize,
     libvirt_snapshots,
 )
 from workloads.drivers.arrival import Destination, arrival_check
@@ -33,6 +35,7 @@ from workloads.drivers.base import (
     MigrationOrder,
     MigrationProgress,
     MigrationResult,
+    Resized,
     VmDescription,
 )
 from workloads.drivers.specs import DiskSpec, NicSpec, VmSpec, serial_log_path
@@ -229,18 +232,9 @@ class LibvirtMachines:
                 raise Refused(f"The VM {domain.name()} is not defined on its host, so its memory cannot be kept there.")
             domain.managedSave(0)
 
-    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> bool:
-        config, kib = libvirt.VIR_DOMAIN_AFFECT_CONFIG, memory_mib * 1024
+    def resize(self, uuid: str, vcpus: int, memory_mib: int) -> Resized:
         with self._host.calls("resize the VM") as connection:
-            domain = _require(connection, uuid)
-            if not domain.isPersistent():
-                raise Refused(f"The VM {domain.name()} is not defined on its host, so it has no next start.")
-            # The most first: libvirt lowers what is over it, and refuses what would be over it.
-            domain.setVcpusFlags(vcpus, config | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
-            domain.setVcpusFlags(vcpus, config)
-            domain.setMemoryFlags(kib, config | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
-            domain.setMemoryFlags(kib, config)
-            return bool(domain.isActive())
+            return libvirt_resize.resize(_require(connection, uuid), vcpus, memory_mib, self._clock, self._sleep)
 
     def next_size(self, uuid: str) -> tuple[int, int]:
         with self._host.calls("read the VM's definition") as connection:
@@ -346,11 +340,15 @@ class LibvirtMachines:
             known = parse(domain.XMLDesc(0))
             if known.generation is not None and generation < known.generation:
                 raise Refused(f"The VM {known.name} has a newer owner; this stamp is stale.")
-            flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
-            flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
-            xml = domain_xml.metadata_xml(generation, operation or known.operation, known.labels)
-            kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
-            domain.setMetadata(kind, xml, domain_xml.PREFIX, NAMESPACE, flags)
+            halves = [(known, libvirt.VIR_DOMAIN_AFFECT_LIVE)] if domain.isActive() else []
+            if domain.isPersistent():  # its next start may bring another grant of memory
+                defined = parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+                halves.append((defined, libvirt.VIR_DOMAIN_AFFECT_CONFIG))
+            for facts, flag in halves:
+                told = replace(
+                    facts, generation=generation, operation=operation or known.operation, labels=known.labels
+                )
+                libvirt_resize.metadata_write(domain, told, flag)
 
     def migrate_check(self, vm: VmDescription, *, copied_targets: Iterable[str], bridges: Iterable[str]) -> None:
         with self._host.calls("judge whether the VM can come here") as connection:

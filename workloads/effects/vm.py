@@ -205,8 +205,13 @@ def vm_save(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
 def vm_resize(context: PlaneContext, arguments: Data, progress: Progress) -> Data:
     """Undo: vm.resize with what it had."""
     vcpus, memory_mib = size_check(arguments["cpu_cores"], arguments["memory_mib"])
-    waits = machines(context).resize(uuid_check(arguments["uuid"]), vcpus, memory_mib)
-    return {"at_next_start": waits}
+    now = machines(context).resize(uuid_check(arguments["uuid"]), vcpus, memory_mib)
+    return {
+        "cpu_cores": now.vcpus,
+        "memory_mib": now.memory_mib,
+        "cpu_why": now.vcpus_why,
+        "memory_why": now.memory_why,
+    }
 
 
 @effect("vm.snapshot_take", lane="long", brings_work=True)

@@ -111,6 +111,7 @@ class VirtualMachine(Workload):
     nics = models.JSONField(default=list, blank=True)
     serial_log = models.CharField(max_length=300, blank=True)
     next_size = models.JSONField(default=dict, blank=True)  # cpu_cores and memory_mib from its next start on
+    next_size_why = models.CharField(max_length=300, blank=True)  # why it does not have that yet
     firmware = models.CharField(max_length=4, choices=Firmware, default=Firmware.BIOS)
     machine = models.CharField(max_length=3, choices=Machine, default=Machine.Q35)
     cpu_model = models.CharField(max_length=63, blank=True)  # empty: what suits the host

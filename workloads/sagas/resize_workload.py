@@ -1,4 +1,4 @@
-"""Give a workload other limits: a container at once, a VM that runs at its next start."""
+"""Give a workload other limits: a container at once, a VM that runs as far as it has room, else at its next start."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ def _resize_back(context: Context) -> EffectCall:
 
 def _record(context: Context) -> None:
     size = context.parameters["size"]
-    waits = bool(context.output("resize").get("at_next_start"))
     if kind_of(context) == "vm":
-        VirtualMachine.objects.filter(pk=uuid_of(context)).update(next_size=size if waits else {})
+        found = context.output("resize")
+        size = {"cpu_cores": found["cpu_cores"], "memory_mib": found["memory_mib"]}
+        waits = size != context.parameters["size"]
+        why = " ".join(found[part] for part in ("cpu_why", "memory_why") if found[part])
+        changes = {"next_size": context.parameters["size"] if waits else {}, "next_size_why": why[:300]}
+        VirtualMachine.objects.filter(pk=uuid_of(context)).update(**changes)
         publish_change("workload", uuid_of(context), "resized")
-    if not waits:
-        record(context, **size)
+    record(context, **size)
 
 
 RESIZE_WORKLOAD = register(

@@ -17,7 +17,7 @@ DISK_MOST_GIB = 65_536
 def workload_resize(
     user: User, workload: Workload, *, cpu_cores: float, memory_mib: int, idempotency_key: str | None = None
 ) -> Operation:
-    """Begins to give it those cores and that memory: a container at once, a VM that is on at its next start.
+    """Begins to give it those cores and that memory: at once, or what a VM cannot have so, at its next start.
 
     Raises Invalid for a size that no host could hold, Refused where its own host has no room for it.
     """
@@ -37,8 +37,10 @@ def workload_resize(
         raise Invalid(f"{workload.name} has that size already.", field="memory_mib")
 
     def reserve(_operation: Operation) -> None:
-        if workload.host is not None and memory_mib > workload.memory_mib:
-            refuse_without_room(workload.host, Need(0, memory_mib), besides=workload.pk)
+        # As much as it has was granted before; an adopted VM may have more virtual CPUs than its host has cores.
+        more_cores = cpu_cores if is_vm and cpu_cores > workload.cpu_cores else 0
+        if workload.host is not None and (memory_mib > workload.memory_mib or more_cores):
+            refuse_without_room(workload.host, Need(more_cores, memory_mib), besides=workload.pk)
 
     parameters = {"size": size, "was": was}
     return operate(user, workload, "resize", "resize_workload", idempotency_key, parameters, before_start=reserve)

@@ -29,7 +29,7 @@ FOREIGN = """<domain type='kvm' id='3'>
 def test_a_foreign_domain_is_read_with_all_that_ties_it_to_its_host() -> None:
     facts = parse(FOREIGN)
 
-    assert (facts.name, facts.vcpus, facts.memory_mib, facts.accelerator) == ("legacy box", 2, 1025, "kvm")
+    assert (facts.name, facts.vcpus, facts.memory_mib, facts.accelerator) == ("legacy box", 1, 1025, "kvm")
     assert facts.machine == "pc-q35-7.2"
     assert [(d.target, d.path, d.cache, d.has_backing_file) for d in facts.disks] == [
         ("vda", "/srv/a.qcow2", "writeback", True),

@@ -112,3 +112,16 @@ def test_the_stamp_alone_reads_back() -> None:
 def _shape(xml: str) -> list[tuple[str, tuple[str, ...]]]:
     """Every element with the names of its attributes: what must not depend on anybody's text."""
     return [(element.tag, tuple(sorted(element.keys()))) for element in ElementTree.fromstring(xml).iter()]
+
+
+def test_a_vm_has_room_to_grow_and_counts_with_what_it_was_granted_whatever_its_balloon_says():
+    facts = parse(build(SPEC, "tcg").replace('<currentMemory unit="MiB">512', '<currentMemory unit="MiB">16'))
+
+    assert (facts.vcpus, facts.vcpus_most) == (2, 8)
+    assert (facts.memory_mib, facts.memory_most_mib) == (512, 1024)
+
+
+def test_a_grant_beyond_the_most_is_not_believed():
+    xml = build(SPEC, "tcg")
+    for claim in ("0", "-5", "4096", "x", "9" * 12):
+        assert parse(xml.replace('memory_mib="512"', f'memory_mib="{claim}"')).memory_mib == 1024
