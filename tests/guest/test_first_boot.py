@@ -122,6 +122,30 @@ def test_the_disk_has_the_size_that_was_asked_for(login: Login):
     assert gib == pytest.approx(3.0)
 
 
+def test_the_guest_uses_the_virtual_cpus_and_the_memory_that_it_is_given_while_it_runs(
+    stack: Stack, debian: dict[str, Any], login: Login
+):
+    def inside() -> tuple[int, int]:
+        return int(login.run("nproc")), int(login.run("awk '/MemTotal/ {print $2}' /proc/meminfo")) // 1024
+
+    def given(cpu_cores: int, memory_mib: int) -> tuple[int, int]:
+        size = {"cpu_cores": cpu_cores, "memory_mib": memory_mib}
+        person.done("POST", f"/workloads/{debian['uuid']}/resize", size)
+        row = person.get(f"/workloads/{debian['uuid']}")
+        assert (row["cpu_cores"], row["memory_mib"]) == (cpu_cores, memory_mib)
+        return inside()
+
+    person, boot = ApiPerson(stack), login.run("cat /proc/sys/kernel/random/boot_id")
+    before = inside()
+    more = given(2, 1024)
+    less = given(2, 768)
+    print(f"virtual CPUs and MemTotal in MiB: {before}, given more {more}, given less memory {less}")
+
+    assert before[0] == 1 and more[0] == less[0] == 2
+    assert more[1] - before[1] == 256 and less[1] == before[1]
+    assert login.run("cat /proc/sys/kernel/random/boot_id") == boot
+
+
 def test_wiped_first_boot_data_are_gone_from_the_disk_and_the_guest_keeps_what_it_did(
     stack: Stack, debian: dict[str, Any], login: Login
 ):

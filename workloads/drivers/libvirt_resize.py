@@ -18,8 +18,8 @@ from workloads.drivers import domain_xml
 from workloads.drivers.base import Resized
 
 LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
-BALLOON_PATIENCE_S = 10.0
-BALLOON_POLL_S = 0.25
+GUEST_PATIENCE_S = 10.0  # an emulated guest lets go of a CPU after libvirt's own five seconds
+GUEST_POLL_S = 0.25
 BALLOON_SLACK_KIB = 4 * 1024
 AGENT_TIMEOUT_S = 5
 
@@ -37,7 +37,7 @@ def resize(
     _define(domain, vcpus, memory_mib)
     if not domain.isActive():
         return Resized(vcpus, memory_mib)
-    vcpus_why = _vcpus_live(domain, vcpus)
+    vcpus_why = _vcpus_live(domain, vcpus, clock, sleep)
     memory_why = _memory_live(domain, memory_mib, clock, sleep)
     now = parse(domain.XMLDesc(0))
     return Resized(now.vcpus, now.memory_mib, vcpus_why, memory_why)
@@ -65,7 +65,9 @@ def _define(domain: libvirt.virDomain, vcpus: int, memory_mib: int) -> None:
         metadata_write(domain, facts.granted(memory_mib), CONFIG)
 
 
-def _vcpus_live(domain: libvirt.virDomain, wanted: int) -> str:
+def _vcpus_live(
+    domain: libvirt.virDomain, wanted: int, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> str:
     """Empty when the running VM has that many virtual CPUs now, else the sentence why not."""
     facts = parse(domain.XMLDesc(0))
     if facts.vcpus == wanted:
@@ -74,15 +76,31 @@ def _vcpus_live(domain: libvirt.virDomain, wanted: int) -> str:
         return f"It was started with room for {facts.vcpus_most} virtual CPUs."
     with suppress(libvirt.libvirtError):  # what came of it is looked at
         domain.setVcpusFlags(wanted, LIVE)
-    now = parse(domain.XMLDesc(0)).vcpus
+    ends_at = clock() + GUEST_PATIENCE_S
+    while (now := parse(domain.XMLDesc(0)).vcpus) != wanted and clock() < ends_at:
+        sleep(GUEST_POLL_S)
     if now != wanted:
-        return f"Its guest has {now} virtual CPUs and gave none back." if wanted < now else "They were not plugged in."
+        return (
+            f"Its guest was asked and has not let go of them; {now} are plugged in."
+            if wanted < now
+            else "They were not plugged in."
+        )
     if wanted > facts.vcpus:
-        # Linux leaves plugged CPUs off unless somebody inside switches them on; its agent does, where there is one.
-        with suppress(libvirt.libvirtError):
-            domain.agentSetResponseTimeout(AGENT_TIMEOUT_S)
-            domain.setVcpusFlags(wanted, LIVE | libvirt.VIR_DOMAIN_VCPU_GUEST)
+        _switch_on(domain, wanted, clock, sleep)
     return ""
+
+
+def _switch_on(
+    domain: libvirt.virDomain, wanted: int, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> None:
+    """Linux leaves plugged CPUs off unless somebody inside switches them on; its agent does, where there is one."""
+    ends_at = clock() + GUEST_PATIENCE_S
+    with suppress(libvirt.libvirtError):  # raised where there is no agent
+        domain.agentSetResponseTimeout(AGENT_TIMEOUT_S)
+        while domain.vcpusFlags(LIVE | libvirt.VIR_DOMAIN_VCPU_GUEST) < wanted and clock() < ends_at:
+            with suppress(libvirt.libvirtError):  # the guest has not seen them yet: it takes its time
+                domain.setVcpusFlags(wanted, LIVE | libvirt.VIR_DOMAIN_VCPU_GUEST)
+            sleep(GUEST_POLL_S)
 
 
 def _memory_live(
@@ -100,9 +118,9 @@ def _memory_live(
         metadata_write(domain, facts.granted(wanted_mib), LIVE)
     try:
         domain.setMemoryFlags(wanted_mib * 1024, LIVE)
-        ends_at = clock() + BALLOON_PATIENCE_S
+        ends_at = clock() + GUEST_PATIENCE_S
         while not (is_there := _is_balloon_at(domain, wanted_mib)) and clock() < ends_at:
-            sleep(BALLOON_POLL_S)
+            sleep(GUEST_POLL_S)
     except libvirt.libvirtError:
         is_there = False
     if is_there:
@@ -111,7 +129,7 @@ def _memory_live(
     with suppress(libvirt.libvirtError):
         domain.setMemoryFlags(facts.memory_mib * 1024, LIVE)
     metadata_write(domain, facts, LIVE)
-    return f"Its guest did not follow within {BALLOON_PATIENCE_S:.0f} s; it may lack a balloon driver."
+    return f"Its guest did not follow within {GUEST_PATIENCE_S:.0f} s; it may lack a balloon driver."
 
 
 def _is_balloon_at(domain: libvirt.virDomain, wanted_mib: int) -> bool:
