@@ -19,6 +19,7 @@ from hosts.models import Host, HostJob, Lease, Operation, Site
 from hosts.operations.lease import busy_sentence
 from workloads import states as workload_states
 from workloads.models import Container, VirtualMachine, Workload
+from workloads.services.abilities import abilities_of_host, abilities_of_vm
 
 # What must be reserved. A stopped VM keeps its place: starting it must not fail for want of memory.
 COUNTED = [state for state in Workload.State.values if state != Workload.State.GONE]
@@ -159,6 +160,7 @@ def planner_host(host: Host, facts: Facts) -> planner.Host:
         has_engine=bool(host.engine),
         bridges=tuple(sorted(str(link.get("name")) for link in host.links if link.get("kind") == "bridge")),
         pools=tuple(sorted(_pool_ids(host) & facts.shared_pools)),
+        abilities=abilities_of_host(host),
     )
 
 
@@ -184,6 +186,7 @@ def planner_workload(row: Workload, own: VirtualMachine | Container, facts: Fact
         anti_affinity=(row.anti_affinity_group,) if row.anti_affinity_group else (),
         bridges=tuple(str(bridge) for bridge in own.bridges) if isinstance(own, VirtualMachine) else (),
         pools=tuple(sorted(shared)),
+        abilities=abilities_of_vm(own) if isinstance(own, VirtualMachine) else (),
         copy_gib=local_gib,
     )
 

@@ -69,13 +69,14 @@ def _row(manifest: dict[str, Any], host: Host, folder: str) -> Backup:
     )
 
 
-def hardware_kept(spec: dict[str, Any]) -> dict[str, str]:
-    """What its disks start on: firmware, machine and CPU model, each what it is without one that could be."""
+def hardware_kept(spec: dict[str, Any]) -> dict[str, Any]:
+    """What its disks start on: firmware, machine, CPU model and TPM, each what it is without one that could be."""
     cpu_model = str(spec.get("cpu_model") or "")
     return {
-        "firmware": "uefi" if spec.get("firmware") == "uefi" else "bios",
+        "firmware": spec["firmware"] if spec.get("firmware") in ("uefi", "uefi-secure") else "bios",
         "machine": "pc" if spec.get("machine") == "pc" else "q35",
         "cpu_model": cpu_model if _CPU_MODEL.fullmatch(cpu_model) else "",
+        "has_tpm": spec.get("has_tpm") is True,
     }
 
 

@@ -249,7 +249,12 @@ class VmForm(StyledForm):
         choices=VirtualMachine.Firmware.choices,
         initial=VirtualMachine.Firmware.BIOS,
         required=False,
-        help_text="UEFI only where the host has it. Such a VM has no snapshots.",
+        help_text="UEFI, and secure boot, only where the host has it. Such a VM has no snapshots.",
+    )
+    has_tpm = forms.BooleanField(
+        label="TPM 2.0",
+        required=False,
+        help_text="Emulated, where the host can. It moves with the VM, but is in no backup, clone or snapshot.",
     )
     machine = forms.ChoiceField(
         label="Machine type",

@@ -61,7 +61,8 @@ class VmIn(Schema):
     more_disks_gib: list[Annotated[float, Field(gt=0, le=1e6)]] = Field([], max_length=8)  # empty ones
     more_bridges: list[Annotated[str, Field(max_length=63)]] = Field([], max_length=7)  # for further network cards
     iso: UUID | None = None  # in its CD-ROM drive, from which it starts until it is ejected
-    firmware: str = Field("bios", max_length=4)  # or uefi, where the host has it
+    firmware: str = Field("bios", max_length=11)  # or uefi, or uefi-secure for secure boot, where the host has it
+    has_tpm: bool = False  # an emulated TPM 2.0, where the host has one
     machine: str = Field("q35", max_length=3)  # or pc
     cpu_model: str = Field("", max_length=63)  # one of QEMU's names; empty: what suits the host
     cpu_cores: int = Field(1, ge=1, le=1024)

@@ -30,6 +30,9 @@ def why_incompatible(workload: Workload, host: Host) -> str | None:
     missing = [pool for pool in workload.pools if pool not in host.pools]
     if missing:
         return f"{host.label} does not read the storage pool {missing[0]}"
+    missing = [ability for ability in workload.abilities if ability not in host.abilities]
+    if missing:
+        return f"{host.label} cannot give {workload.label} {missing[0]}"
     missing = [product for product in workload.licences if product not in host.licences]
     if missing:
         return f"the licence of {missing[0]} does not cover {host.label}"
@@ -63,6 +66,7 @@ def requirements(workload: Workload) -> tuple[object, ...]:
         workload.in_one_numa_node and (workload.allocation.cpu_cores, workload.allocation.memory_mib),
         workload.bridges,
         workload.pools,
+        workload.abilities,
         workload.only_hosts,
         workload.never_hosts,
         workload.licences,

@@ -85,6 +85,7 @@ class Host:
     has_engine: bool = True
     bridges: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()  # ids of the shared pools it reads
+    abilities: tuple[str, ...] = ()  # what it can give VMs that not every host can, such as secure boot
     licences: tuple[str, ...] = ()  # products whose per-core licence covers it
     no_move_hours: tuple[int, ...] = ()  # hours of the week in which nothing must move to it or away
     inside: str = ""  # the host that this VM runs on; empty for a machine
@@ -124,6 +125,7 @@ class Workload:
     in_one_numa_node: bool = False  # it must fit into one NUMA node of its host
     bridges: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
+    abilities: tuple[str, ...] = ()  # which it needs of its host
     only_hosts: tuple[str, ...] = ()  # empty: any
     never_hosts: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()  # products it uses: it stays on hosts that they cover

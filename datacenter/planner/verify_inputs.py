@@ -137,6 +137,7 @@ def unsuitable(workload: Workload, host: Host) -> list[str]:
         ),
         "a bridge is missing": set(workload.bridges) <= set(host.bridges),
         "a storage pool is missing": set(workload.pools) <= set(host.pools),
+        "it lacks an ability": set(workload.abilities) <= set(host.abilities),
         "it is not among the allowed hosts": not workload.only_hosts or host.id in workload.only_hosts,
         "it has no licence": set(workload.licences) <= set(host.licences),
         "it is too far away": not workload.within or bool(_areas(host) & set(workload.within)),

@@ -34,6 +34,8 @@ LAB_PACKAGES = (
     "qemu-system-x86",
     "qemu-utils",
     "ovmf",
+    "swtpm",
+    "swtpm-tools",
     "docker.io",
     "busybox-static",
     "cpio",

@@ -38,6 +38,7 @@ def host_for(need: Need) -> Host:
         allocation=Resources(need.cpu_cores, float(need.memory_mib), need.disk_gib),
         anti_affinity=(need.group,) if need.group else (),
         bridges=(need.bridge,) if need.bridge else (),
+        abilities=need.abilities,
     )
     found: list[tuple[float, str]] = []
     asleep: list[tuple[bool, float, float, str, str]] = []

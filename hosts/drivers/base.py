@@ -126,7 +126,8 @@ class HypervisorFacts:
     product: str | None = None
     serial: str | None = None
     missing: tuple[str, ...] = ()
-    firmwares: tuple[str, ...] = ()  # that VMs may have: "bios", "efi"
+    firmwares: tuple[str, ...] = ()  # that VMs may have: "bios", "efi", "efi-secure"
+    tpms: tuple[str, ...] = ()  # models of emulated TPMs that VMs may have
 
 
 @dataclass(frozen=True)

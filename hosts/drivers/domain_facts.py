@@ -59,6 +59,7 @@ class DomainFacts:
     vcpus_most: int = 1  # that can be plugged in while it runs
     memory_most_mib: int = 0  # that its balloon can lend it while it runs
     memory_granted_mib: int = 0  # as Stowage noted it; 0: not noted, all of it
+    has_tpm: bool = False
 
     @property
     def managed(self) -> bool:
@@ -110,6 +111,7 @@ def parse(xml: str) -> DomainFacts:
         vcpus_most=vcpus_most,
         memory_most_mib=memory_most_mib,
         memory_granted_mib=granted_mib,
+        has_tpm=devices.find("tpm") is not None,
     )
 
 

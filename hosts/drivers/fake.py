@@ -148,7 +148,8 @@ class FakeHost:
     bridges: set[str] = field(default_factory=lambda: {"stw0"})
     container_volumes: dict[str, FakeVolume] = field(default_factory=dict)
     machine_types: tuple[str, ...] = ("pc", "q35")
-    firmwares: tuple[str, ...] = ("bios", "efi")
+    firmwares: tuple[str, ...] = ("bios", "efi", "efi-secure")
+    tpms: tuple[str, ...] = ("tpm-crb",)
     pools: list[FakePool] = field(default_factory=list)
     domains: dict[str, FakeDomain] = field(default_factory=dict)
     containers: dict[str, FakeContainer] = field(default_factory=dict)
@@ -417,6 +418,7 @@ class FakeHypervisor:
                 self.host.machine_types,
                 self.host.memory_mib,
                 firmwares=self.host.firmwares,
+                tpms=self.host.tpms,
             )
 
     def list_domains(self) -> list[ObservedWorkload]:

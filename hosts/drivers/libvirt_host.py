@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from xml.etree import ElementTree
 
@@ -139,7 +140,7 @@ class LibvirtHost:
             version, library = connection.getVersion(), connection.getLibVersion()
             memory_mib = self._memory_mib(connection, missing)
             product, serial = self._sysinfo(connection, missing)
-            offered = firmwares(connection)
+            offered = guest_offers(connection)
         guests = [g for g in capabilities.findall("guest") if g.findtext("os_type") == "hvm"]
         guests = [g for g in guests if g.find("arch[@name='x86_64']") is not None]
         accelerators = sorted({d.get("type", "") for g in guests for d in g.findall("arch/domain")})
@@ -158,7 +159,8 @@ class LibvirtHost:
             product,
             serial,
             tuple(missing),
-            offered,
+            offered.firmwares,
+            offered.tpms,
         )
 
     def list_domains(self) -> list[ObservedWorkload]:
@@ -253,13 +255,35 @@ class LibvirtWatch:
         self._on_change("")
 
 
-def firmwares(connection: libvirt.virConnect) -> tuple[str, ...]:
-    """By which a VM of the machine type q35 can start here: "bios", "efi". Source: libvirt formatdomaincaps."""
+@dataclass(frozen=True)
+class GuestOffers:
+    """What not every host can give a VM of the machine type q35. `firmwares`: "bios", "efi", "efi-secure"."""
+
+    firmwares: tuple[str, ...]
+    tpms: tuple[str, ...]
+
+
+def guest_offers(connection: libvirt.virConnect) -> GuestOffers:
+    """What this hypervisor offers. Source: libvirt formatdomaincaps."""
     try:
-        told = ElementTree.fromstring(connection.getDomainCapabilities(None, "x86_64", "q35", None, 0))
+        return guest_offers_read(connection.getDomainCapabilities(None, "x86_64", "q35", None, 0))
     except libvirt.libvirtError:
-        return ("bios",)
-    return tuple(value.text or "" for value in told.findall("os/enum[@name='firmware']/value"))
+        return GuestOffers(("bios",), ())
+
+
+def guest_offers_read(xml: str) -> GuestOffers:
+    """From libvirt's domain capabilities."""
+    told = ElementTree.fromstring(xml)
+
+    def values(path: str, name: str) -> list[str]:
+        return [value.text or "" for value in told.findall(f"{path}/enum[@name='{name}']/value")]
+
+    firmwares = values("os", "firmware")
+    if "efi" in firmwares and "yes" in values("os/loader", "secure"):
+        firmwares.append("efi-secure")
+    emulates = "emulator" in values("devices/tpm[@supported='yes']", "backendModel")
+    crb = [model for model in values("devices/tpm", "model") if emulates and model == "tpm-crb"]
+    return GuestOffers(tuple(firmwares), tuple(crb))
 
 
 def _is_alive(connection: libvirt.virConnect) -> bool:

@@ -33,6 +33,8 @@ def qemu_conf(migration_address: str) -> str:
     return f"""\
 user = "root"
 group = "root"
+swtpm_user = "root"
+swtpm_group = "root"
 dynamic_ownership = 0
 remember_owner = 0
 security_driver = "none"

@@ -54,6 +54,7 @@ def discover(context: PlaneContext) -> dict[str, Any]:
         "libvirt": hypervisor.libvirt if hypervisor else None,
         "machine_types": list(hypervisor.machine_types) if hypervisor else [],
         "firmwares": list(hypervisor.firmwares) if hypervisor else [],
+        "tpms": list(hypervisor.tpms) if hypervisor else [],
         "engine": engine.engine if engine else None,
         "accelerator_listed": list(hypervisor.accelerator_listed) if hypervisor else [],
         "absent": absent,

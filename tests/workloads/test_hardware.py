@@ -85,7 +85,7 @@ def test_further_devices_that_cannot_be_are_refused(host: Host, more: dict[str, 
 
 
 def test_uefi_is_offered_where_the_host_has_it(host: Host):
-    with pytest.raises(Refused, match="has no UEFI"):
+    with pytest.raises(Refused, match="cannot give a VM UEFI"):
         services.vm_create(user_make(), name="web-1", image=image_make(), firmware="uefi", host=host, **SIZE)
 
 
@@ -127,3 +127,30 @@ def test_the_page_names_what_is_in_the_drive(host: Host, iso: Image, client: Cli
     assert iso_of(path) == iso
     assert '<strong class="wrap-any">debian-iso</strong>' in page
     assert "firmware" not in page.lower() or "BIOS" in page
+
+
+def test_a_vm_goes_where_secure_boot_and_a_tpm_are(host: Host):
+    able = host_make("able", facts={"firmwares": ["bios", "efi", "efi-secure"], "tpms": ["tpm-crb"]})
+    pool_mount_make(able, Pool.objects.create(pool_id="p8", name="other"), LOCAL_POOL)
+    wish = {"image": image_make(), "firmware": "uefi-secure", "has_tpm": True, **SIZE}
+
+    operation = services.vm_create(user_make(), name="web-1", **wish)
+
+    assert operation.host == able
+    assert operation.parameters["spec"]["firmware"] == "uefi-secure" and operation.parameters["spec"]["has_tpm"]
+    Host.objects.filter(pk=able.pk).update(facts={"firmwares": ["bios", "efi"], "tpms": ["tpm-crb"]})
+    with pytest.raises(Refused, match="secure boot"):
+        services.vm_create(user_make(), name="web-2", **wish)
+
+
+def test_a_vm_does_not_move_to_a_host_without_a_tpm(host: Host):
+    able = host_make("able", rack=host.rack, facts={"tpms": ["tpm-crb"]})
+    vm = vm_make(able, has_tpm=True)
+
+    with pytest.raises(Refused, match="cannot give a VM a TPM"):
+        services.workload_move(user_make(), vm, target=host)
+
+
+def test_a_vm_with_a_tpm_has_no_snapshot(host: Host):
+    with pytest.raises(Refused, match="TPM"):
+        services.snapshot_take(user_make(), vm_make(host, has_tpm=True), name="before")

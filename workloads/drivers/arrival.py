@@ -15,6 +15,7 @@ import libvirt
 
 from hosts.drivers.domain_facts import parse
 from hosts.drivers.libvirt_errors import is_code
+from hosts.drivers.libvirt_host import guest_offers
 from hosts.errors import Refused
 from workloads.drivers.base import DescribedDisk, VmDescription
 from workloads.drivers.volumes import pool_id_read
@@ -84,6 +85,8 @@ def _machine_reasons(vm: VmDescription, here: Destination) -> list[str]:
         reasons.append(f"{vm.name} runs under {vm.accelerator}, which this host does not have.")
     elif not _is_cpu_compatible(vm, here.connection, virtualisation):
         reasons.append(f"The CPU of this host lacks features that {vm.name} uses.")
+    if vm.has_tpm and not guest_offers(here.connection).tpms:
+        reasons.append(f"{vm.name} has a TPM, which this host cannot give it (Debian: swtpm and swtpm-tools).")
     return reasons
 
 

@@ -81,6 +81,7 @@ class VmDescription:
     obstacles: tuple[str, ...] = ()
     cpu_xml: str | None = None
     nvram: str | None = None
+    has_tpm: bool = False
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)

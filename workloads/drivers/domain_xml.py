@@ -54,6 +54,9 @@ def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) 
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
     SubElement(features, "apic")
+    if spec.firmware == "uefi-secure":
+        # Without it the guest could write the keys that secure boot rests on. Source: OVMF README, SMM_REQUIRE.
+        SubElement(features, "smm", state="on")
     _cpu(domain, spec, accelerator)
     SubElement(domain, "clock", offset="utc")
     _text(domain, "on_poweroff", "destroy")
@@ -66,6 +69,9 @@ def build(spec: VmSpec, accelerator: str, caches: dict[str, str] | None = None) 
         devices.append(cdrom_element(spec.cdrom, spec.machine))
     for nic in spec.nics:
         _nic(devices, nic)
+    if spec.has_tpm:
+        tpm = SubElement(devices, "tpm", model="tpm-crb")
+        SubElement(tpm, "backend", type="emulator", version="2.0")
     _consoles(devices, spec)
     _small_devices(devices, spec.machine)
     ElementTree.indent(domain)
@@ -101,11 +107,16 @@ def _metadata(generation: int, operation: str, labels: dict[str, str], memory_mi
 
 
 def _os(domain: Element, spec: VmSpec) -> None:
-    os = SubElement(domain, "os", {"firmware": "efi"} if spec.firmware == "uefi" else {})
+    is_uefi, is_secure = spec.firmware != "bios", spec.firmware == "uefi-secure"
+    os = SubElement(domain, "os", {"firmware": "efi"} if is_uefi else {})
     _text(os, "type", "hvm", arch="x86_64", machine=spec.machine)
-    if spec.firmware == "uefi":
+    if is_uefi:
         # libvirt finds the file among those that the host has described. Source: formatdomain, "firmware".
-        SubElement(SubElement(os, "firmware"), "feature", enabled="no", name="secure-boot")
+        firmware = SubElement(os, "firmware")
+        for feature in ("enrolled-keys", "secure-boot") if is_secure else ("secure-boot",):
+            SubElement(firmware, "feature", enabled="yes" if is_secure else "no", name=feature)
+        if is_secure:
+            SubElement(os, "loader", secure="yes")
         _text(os, "nvram", nvram_path(spec.uuid))
     for tag, value in (("kernel", spec.kernel), ("initrd", spec.initrd), ("cmdline", spec.kernel_arguments)):
         if value:

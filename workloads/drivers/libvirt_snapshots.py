@@ -29,6 +29,8 @@ def take(domain: libvirt.virDomain, name: str, operation: str) -> None:
             return
         raise Refused(f"The VM {domain.name()} has a snapshot {name} already. Choose another name.")
     facts = domain_parse(domain.XMLDesc(0))
+    if facts.has_tpm:
+        raise Refused(f"The VM {domain.name()} has a TPM, which no snapshot would bring back with the disks.")
     if facts.nvram:
         # Source: libvirt, "internal snapshots of a VM with pflash based firmware are not supported"
         raise Refused(f"The VM {domain.name()} starts by UEFI, of which libvirt keeps no snapshot inside its disks.")

@@ -13,7 +13,7 @@ import libvirt
 from hosts.drivers.domain_facts import NAMESPACE, DomainFacts, parse, stamp_read
 from hosts.drivers.domain_state import domain_state
 from hosts.drivers.libvirt_errors import is_code
-from hosts.drivers.libvirt_host import LibvirtHost, firmwares
+from hosts.drivers.libvirt_host import LibvirtHost, guest_offers
 from hosts.errors import NotFound, Refused, TimedOut
 from workloads.drivers import (
     domain_xml,
@@ -412,8 +412,15 @@ def _tolerate(call: Callable[[], object], *codes: int) -> None:
 def _refuse_unknown_hardware(connection: libvirt.virConnect, spec: VmSpec) -> None:
     if spec.cpu_model and spec.cpu_model not in connection.getCPUModelNames("x86_64"):
         raise Refused(f"The hypervisor here knows no CPU model {spec.cpu_model}. Choose another, or none.")
-    if spec.firmware == "uefi" and "efi" not in firmwares(connection):
+    if spec.firmware == "bios" and not spec.has_tpm:
+        return
+    offered = guest_offers(connection)
+    if spec.firmware != "bios" and "efi" not in offered.firmwares:
         raise Refused("The host has no UEFI firmware for VMs (Debian: the package ovmf). Choose BIOS, or another host.")
+    if spec.firmware == "uefi-secure" and "efi-secure" not in offered.firmwares:
+        raise Refused("The host has no firmware with secure boot for VMs. Choose UEFI without it, or another host.")
+    if spec.has_tpm and not offered.tpms:
+        raise Refused("The host has no TPM for VMs (Debian: swtpm and swtpm-tools). Do without, or choose another host.")
 
 
 def _is_active(domain: libvirt.virDomain) -> bool:
@@ -476,4 +483,5 @@ def _description(facts: DomainFacts, xml: str, disks: tuple[DescribedDisk, ...],
         obstacles=facts.obstacles,
         cpu_xml=facts.cpu_xml,
         nvram=facts.nvram,
+        has_tpm=facts.has_tpm,
     )

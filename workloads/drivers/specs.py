@@ -24,7 +24,7 @@ _CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 FORMATS = ("qcow2", "raw")
 ISO = "iso"
-FIRMWARES = ("bios", "uefi")
+FIRMWARES = ("bios", "uefi", "uefi-secure")
 MACHINES = ("q35", "pc")
 PROTOCOLS = ("tcp", "udp", "sctp")
 RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")
@@ -216,6 +216,7 @@ class VmSpec:
     firmware: str = "bios"
     iso: ImageSource | None = None  # in its CD-ROM drive when it is made
     cdrom: str | None = None  # the file in the drive, empty for none; None without a drive. The host names it.
+    has_tpm: bool = False
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> VmSpec:
@@ -223,7 +224,7 @@ class VmSpec:
         vcpus, memory_mib = size_check(data["vcpus"], data["memory_mib"])
         machine, on_crash = data.get("machine") or "q35", data.get("on_crash") or "preserve"
         firmware = data.get("firmware") or "bios"
-        _check(firmware in FIRMWARES, "The firmware must be bios or uefi.", firmware, "firmware")
+        _check(firmware in FIRMWARES, "The firmware must be bios, uefi or uefi-secure.", firmware, "firmware")
         _check(firmware == "bios" or machine == "q35", "UEFI needs the machine type q35.", machine, "machine")
         iso = ImageSource.from_data(data["iso"], (ISO,)) if data.get("iso") else None
         _check(machine in MACHINES, "The machine type must be q35 or pc.", machine, "machine")
@@ -251,6 +252,7 @@ class VmSpec:
             firmware,
             iso,
             "" if iso or data.get("has_cdrom") else None,
+            bool(data.get("has_tpm")),
         )
 
     @property

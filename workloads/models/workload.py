@@ -101,6 +101,7 @@ class VirtualMachine(Workload):
     class Firmware(models.TextChoices):
         BIOS = "bios", "BIOS"
         UEFI = "uefi", "UEFI"
+        SECURE = "uefi-secure", "UEFI with secure boot"
 
     class Machine(models.TextChoices):
         Q35 = "q35", "q35 (PCI Express)"
@@ -112,7 +113,7 @@ class VirtualMachine(Workload):
     serial_log = models.CharField(max_length=300, blank=True)
     next_size = models.JSONField(default=dict, blank=True)  # cpu_cores and memory_mib from its next start on
     next_size_why = models.CharField(max_length=300, blank=True)  # why it does not have that yet
-    firmware = models.CharField(max_length=4, choices=Firmware, default=Firmware.BIOS)
+    firmware = models.CharField(max_length=11, choices=Firmware, default=Firmware.BIOS)
     machine = models.CharField(max_length=3, choices=Machine, default=Machine.Q35)
     cpu_model = models.CharField(max_length=63, blank=True)  # empty: what suits the host
     has_cdrom = models.BooleanField(default=False)
@@ -120,6 +121,7 @@ class VirtualMachine(Workload):
     agent = models.CharField(max_length=10, blank=True)  # whether one in the guest can be asked, see hosts.guest
     guest = models.JSONField(default=dict, blank=True)  # what it said last, as hosts.guest.guest_judged gives it
     addresses = models.CharField(max_length=1000, blank=True)  # told there, to look for
+    has_tpm = models.BooleanField(default=False)  # an emulated one, whose content is on its host
     has_seed = models.BooleanField(default=False)  # a disk with what it was told at its first boot
     image = models.ForeignKey("workloads.Image", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 

@@ -39,7 +39,7 @@ def vm_spec(vm: VirtualMachine) -> dict[str, Any]:
 def hardware_of(vm: VirtualMachine) -> dict[str, Any]:
     """Of a VM's spec what is neither its size nor its disks and networks; the CD-ROM drive is empty."""
     said = {"firmware": vm.firmware, "machine": vm.machine, "cpu_model": vm.cpu_model or None}
-    return {**said, "has_cdrom": vm.has_cdrom}
+    return {**said, "has_cdrom": vm.has_cdrom, "has_tpm": vm.has_tpm}
 
 
 def refuse_unless_fenced(context: Context) -> None:

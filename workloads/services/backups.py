@@ -22,6 +22,7 @@ from workloads.backup_manifest import hardware_kept
 from workloads.drivers.seed_image import WIPED
 from workloads.models import Backup, BackupFolder, VirtualMachine, VmSeed, Workload
 from workloads.sagas.backups import link_of
+from workloads.services.abilities import abilities_of_vm, refuse_unable
 from workloads.services.capacity import Need, pool_choose, refuse_without_disk_room
 from workloads.services.cloning import TARGETS
 from workloads.services.operating import operate
@@ -31,7 +32,6 @@ from workloads.services.vms import (
     disk_row,
     mac_address,
     name_free_check,
-    refuse_without_uefi,
     vm_reserve,
     vm_spec,
 )
@@ -111,8 +111,7 @@ def backup_restore(
     assert host is not None
     name_free_check(name)
     vm = _row_restored(user, backup, name, host)
-    if vm.firmware == VirtualMachine.Firmware.UEFI:
-        refuse_without_uefi(host)
+    refuse_unable(host, abilities_of_vm(vm))
     chain, parameters = chain_of(backup), {}
     seed = _seed_restored(backup, vm, host)
     if seed is not None:

@@ -13,6 +13,7 @@ from hosts.errors import Invalid, Refused
 from hosts.models import Host, Operation, PoolMount
 from hosts.states import why_closed_once_on, why_not
 from workloads.models import Workload
+from workloads.services.abilities import why_not_able
 
 State = Workload.State
 # What holds memory: all that runs or may run on by itself, and all that should run.
@@ -37,6 +38,7 @@ class Need:
     group: str = ""  # anti-affinity
     bridge: str = ""
     may_wake: bool = False  # a host that is off will do: it is woken
+    abilities: tuple[str, ...] = ()  # as in workloads.services.abilities
 
 
 def memory_promised_mib(host: Host, besides: UUID | str | None = None) -> int:
@@ -188,7 +190,8 @@ def host_choose(need: Need) -> Host:
     best: tuple[int, Host] | None = None
     for host in Host.objects.filter(lifecycle=Host.Lifecycle.ENROLLED):
         free_mib = host.memory_mib - memory_promised_mib(host)
-        fits = why_not(host, "place") is None and need.memory_mib <= free_mib and need.cpu_cores <= host.cpu_cores
+        fits = why_not(host, "place") is None and why_not_able(host, need.abilities) is None
+        fits = fits and need.memory_mib <= free_mib and need.cpu_cores <= host.cpu_cores
         if fits and (best is None or free_mib > best[0]):
             best = (free_mib, host)
     if best is None:

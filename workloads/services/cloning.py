@@ -121,6 +121,7 @@ def _row(user: User, source: VirtualMachine, name: str, start: bool) -> VirtualM
         machine=source.machine,
         cpu_model=source.cpu_model,
         has_cdrom=source.has_cdrom,
+        has_tpm=source.has_tpm,
     )
 
 

@@ -14,6 +14,7 @@ from hosts.publish import publish_change
 from hosts.services.doors import User, refuse_if, refuse_unless
 from workloads.drivers.volume_spec import names_of, volumes_known
 from workloads.models import Container, VirtualMachine, Workload
+from workloads.services.abilities import abilities_of_vm, refuse_unable
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import refuse_without_room
 from workloads.services.containers import refuse_taken_ports, refuse_taken_volumes
@@ -103,6 +104,7 @@ def moved_meanwhile(workload: Workload, source: Host | None) -> Refused:
 
 def _target_check(workload: Workload, target: Host, _operation: Operation) -> None:
     """In the operation's own transaction, so that the operation's target reserves the room that was seen."""
+    refuse_unable(target, abilities_of_vm(workload))
     refuse_without_room(target, need_of(workload), besides=workload.pk)
     refuse_mate(target, workload.anti_affinity_group, besides=workload.pk)
     taken = Workload.objects.filter(host=target, name=workload.name, kind=workload.kind).exclude(pk=workload.pk)

@@ -15,7 +15,9 @@ SNAPSHOTS_MOST = 32  # libvirt sets no end; each costs room in the disk and time
 
 def why_no_snapshot(vm: VirtualMachine) -> str | None:
     """None, or why it can never have one; what else its host may refuse, the host says."""
-    if vm.firmware == VirtualMachine.Firmware.UEFI:
+    if vm.has_tpm:
+        return f"{vm.name} has a TPM, which no snapshot would bring back with the disks."
+    if vm.firmware != VirtualMachine.Firmware.BIOS:
         return f"{vm.name} starts by UEFI, of which libvirt keeps no snapshot inside its disks."
     if seed_path(vm) is None:
         return None

@@ -22,6 +22,7 @@ from hosts.units import GIB
 from workloads.first_boot import FirstBoot, seed_files
 from workloads.models import Image, VirtualMachine, VmSeed, Workload
 from workloads.sagas.restart_elsewhere import hardware_of
+from workloads.services.abilities import abilities_needed, refuse_unable
 from workloads.services.apart import refuse_mate
 from workloads.services.capacity import Need, host_choose, pool_choose, refuse_impossible, refuse_without_room
 from workloads.services.operating import operate
@@ -54,6 +55,7 @@ def vm_create(
     firmware: str = VirtualMachine.Firmware.BIOS,
     machine: str = VirtualMachine.Machine.Q35,
     cpu_model: str = "",
+    has_tpm: bool = False,
     measured_by: dict[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Operation:
@@ -67,6 +69,7 @@ def vm_create(
     `more_disks_gib` are the sizes of further disks, empty and beside the first; `more_bridges` are those of its host
     that further network cards hang on.
     With `iso` it starts from that in its CD-ROM drive, until it is ejected; without `image` its disk is empty then.
+    `has_tpm` gives it an emulated TPM 2.0. Without a host, one is taken that can give it its firmware and TPM.
     `cpu_model` is one of QEMU's names; empty, it has what suits its host and moves as far as that is found.
 
     Raises Invalid for input that no host could serve, Refused when there is no room now. Nothing is left behind by
@@ -79,15 +82,15 @@ def vm_create(
     _sizes_check(image, cpu_cores, memory_mib, disk_gib)
     _more_check(more_disks_gib, more_bridges)
     whole_gib = disk_gib + sum(more_disks_gib)
-    hardware = _hardware_checked(iso, firmware, machine, cpu_model)
+    hardware = _hardware_checked(iso, firmware, machine, cpu_model) | {"has_tpm": has_tpm}
     group = name_check(anti_affinity_group, "anti_affinity_group") if anti_affinity_group else ""
     name_free_check(name)
-    need = Need(cpu_cores, memory_mib, whole_gib, name, Workload.Kind.VM, group, bridge or "", may_wake)
+    abilities = abilities_needed(firmware, has_tpm)
+    need = Need(cpu_cores, memory_mib, whole_gib, name, Workload.Kind.VM, group, bridge or "", may_wake, abilities)
     refuse_impossible(need)
     if host is None:
         host, need = host_choose(need), replace(need, may_wake=True)  # whoever chose one that is off may wake it
-    if firmware == VirtualMachine.Firmware.UEFI:
-        refuse_without_uefi(host)
+    refuse_unable(host, need.abilities)
     mount = pool_choose(host, whole_gib)
     vm = _row(user, name, image, need, host, bridge or host.bridge, mount, group)
     _more_add(vm, host, mount, (disk_gib, *more_disks_gib), more_bridges)
@@ -184,25 +187,15 @@ def _more_add(
     vm.bridges = list(dict.fromkeys([*vm.bridges, *more_bridges]))
 
 
-def refuse_without_uefi(host: Host) -> None:
-    """Raises Refused unless the host said, when it was enrolled, that its VMs can start by UEFI."""
-    if "efi" not in (host.facts.get("firmwares") or ()):
-        raise Refused(
-            f"{host.name} has no UEFI firmware for VMs. Choose BIOS, or another host; on Debian the package ovmf brings"
-            " it, after which the host is enrolled anew.",
-            field="firmware",
-        )
-
-
 def _hardware_checked(iso: Image | None, firmware: str, machine: str, cpu_model: str) -> dict[str, Any]:
     """The fields of the VM's row; raises Invalid with the field."""
     if iso is not None and iso.format != Image.Format.ISO:
         raise Invalid(f"{iso.name} is not an ISO. Choose one.", field="iso")
     if firmware not in VirtualMachine.Firmware.values:
-        raise Invalid("The firmware is bios or uefi.", field="firmware")
+        raise Invalid("The firmware is bios, uefi or uefi-secure.", field="firmware")
     if machine not in VirtualMachine.Machine.values:
         raise Invalid("The machine type is q35 or pc.", field="machine")
-    if firmware == VirtualMachine.Firmware.UEFI and machine != VirtualMachine.Machine.Q35:
+    if firmware != VirtualMachine.Firmware.BIOS and machine != VirtualMachine.Machine.Q35:
         raise Invalid("UEFI needs the machine type q35.", field="machine")
     if cpu_model and not CPU_MODEL.fullmatch(cpu_model):
         raise Invalid("A CPU model is one of QEMU's names, such as Haswell-noTSX or qemu64.", field="cpu_model")

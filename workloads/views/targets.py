@@ -10,6 +10,7 @@ from django.db.models import Sum
 from hosts.models import Host, Operation
 from hosts.states import why_not
 from workloads.models import Workload
+from workloads.services.abilities import abilities_of_vm, why_not_able
 from workloads.services.capacity import HOLDS_MEMORY, UNFINISHED
 
 
@@ -23,7 +24,7 @@ class Target:
 
 
 def move_targets(workload: Workload) -> list[Target]:
-    """Every other enrolled host of the workload's site, those that can take it first. Four queries.
+    """Every other enrolled host of the workload's site, those that can take it first. Five queries.
 
     What is shown is the world of this moment; the service asks again, with everything else it has to ask.
     """
@@ -34,10 +35,11 @@ def move_targets(workload: Workload) -> list[Target]:
     promised = _promised_mib(workload)
     group = workload.anti_affinity_group
     rivals = dict(_rivals(workload, group)) if group else {}
+    needed = abilities_of_vm(workload)
     targets = []
     for host in hosts.select_related("rack", "bmc").order_by("name"):
         free_mib = max(0, host.memory_mib - promised.get(host.pk, 0))
-        targets.append(Target(host, free_mib, _reason(workload, host, free_mib, rivals.get(host.pk))))
+        targets.append(Target(host, free_mib, why_not_able(host, needed) or _reason(workload, host, free_mib, rivals.get(host.pk))))
     return sorted(targets, key=lambda target: (target.reason is not None, -target.free_mib))
 
 
