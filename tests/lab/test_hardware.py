@@ -1,4 +1,4 @@
-"""What VMs are made of, on real libvirt: ISOs in their drives, UEFI, and other machines."""
+"""What VMs are made of, on real libvirt: ISOs in their drives, UEFI, TPMs, and other machines."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def drive(stack: Stack, host: str, *flags: str) -> str:
     return next(row.split()[3] for row in rows if "cdrom" in row)
 
 
+def tpm_content(stack: Stack, host: str, uuid: str) -> str:
+    """A checksum over what the TPM of the VM keeps on the host."""
+    return stack.inside(host, "sha256sum", f"/var/lib/libvirt/swtpm/{uuid}/tpm2/tpm2-00.permall").split()[0]
+
+
 def second_disk(stack: Stack, host: str, order: str) -> str:
     """What qemu-io says of the disk vdb of the VM, which is off."""
     rows = stack.inside(host, "virsh", "domblklist", "flow-hard").splitlines()
@@ -52,8 +57,8 @@ def second_disk(stack: Stack, host: str, order: str) -> str:
 
 
 def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person: ApiPerson, tiny: str, iso: str):
-    wanted = {"name": "flow-hard", "image": tiny, "iso": iso, "firmware": "uefi", "memory_mib": 192, "disk_gib": 0.5}
-    wanted |= {"more_disks_gib": [0.1], "more_bridges": ["br-lab"]}
+    wanted = {"name": "flow-hard", "image": tiny, "iso": iso, "firmware": "uefi-secure", "memory_mib": 192}
+    wanted |= {"has_tpm": True, "disk_gib": 0.5, "more_disks_gib": [0.1], "more_bridges": ["br-lab"]}
     person.done("POST", "/workloads/vms", wanted | {"host": person.host(HOST)["uuid"]})
     made = person.workload("flow-hard")
     assert made is not None
@@ -61,6 +66,9 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
         inside = drive(stack, HOST)
         assert iso in inside and drive(stack, HOST, "--inactive") == inside
         xml = stack.inside(HOST, "virsh", "dumpxml", "flow-hard")
+        assert "<loader readonly='yes' secure='yes' type='pflash'>" in xml and "<smm state='on'>" in xml
+        assert "<tpm model='tpm-crb'>" in xml
+        tpm = tpm_content(stack, HOST, made["uuid"])
         assert "OVMF" in xml and "<boot dev='cdrom'/>" in xml
         status, answer = person.call("POST", f"/workloads/{made['uuid']}/snapshots", {"name": "before"})
         assert status == 409 and "UEFI" in answer["message"]
@@ -73,6 +81,8 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
         person.done("POST", f"/workloads/{made['uuid']}/move", {"target": person.host(OTHER)["uuid"]})
 
         assert drive(stack, OTHER) == inside
+        assert made["uuid"] not in stack.inside(HOST, "ls", "/var/lib/libvirt/swtpm")
+        assert tpm_content(stack, OTHER, made["uuid"]) == tpm
         assert made["uuid"] not in stack.inside(HOST, "ls", "/var/lib/libvirt/qemu/nvram")
         person.done("DELETE", f"/workloads/{made['uuid']}/cdrom")
         assert drive(stack, OTHER) == drive(stack, OTHER, "--inactive") == "-"
@@ -83,7 +93,7 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
         assert "read 2097152" in there and "failed" not in there
     finally:
         forget(person, made["uuid"])
-    assert made["uuid"] not in stack.inside(OTHER, "ls", "/var/lib/libvirt/qemu/nvram")
+    assert made["uuid"] not in stack.inside(OTHER, "ls", "/var/lib/libvirt/qemu/nvram", "/var/lib/libvirt/swtpm")
 
 
 def test_a_vm_that_is_off_gets_a_drive(stack: Stack, person: ApiPerson, tiny: str, iso: str):

@@ -420,7 +420,9 @@ def _refuse_unknown_hardware(connection: libvirt.virConnect, spec: VmSpec) -> No
     if spec.firmware == "uefi-secure" and "efi-secure" not in offered.firmwares:
         raise Refused("The host has no firmware with secure boot for VMs. Choose UEFI without it, or another host.")
     if spec.has_tpm and not offered.tpms:
-        raise Refused("The host has no TPM for VMs (Debian: swtpm and swtpm-tools). Do without, or choose another host.")
+        raise Refused(
+            "The host has no TPM for VMs (Debian: swtpm and swtpm-tools). Do without, or choose another host."
+        )
 
 
 def _is_active(domain: libvirt.virDomain) -> bool:

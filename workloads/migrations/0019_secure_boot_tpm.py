@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('workloads', '0017_expiry'),
+        ('workloads', '0012_hardware'),
     ]
 
     operations = [

@@ -39,7 +39,9 @@ def move_targets(workload: Workload) -> list[Target]:
     targets = []
     for host in hosts.select_related("rack", "bmc").order_by("name"):
         free_mib = max(0, host.memory_mib - promised.get(host.pk, 0))
-        targets.append(Target(host, free_mib, why_not_able(host, needed) or _reason(workload, host, free_mib, rivals.get(host.pk))))
+        targets.append(
+            Target(host, free_mib, why_not_able(host, needed) or _reason(workload, host, free_mib, rivals.get(host.pk)))
+        )
     return sorted(targets, key=lambda target: (target.reason is not None, -target.free_mib))
 
 
