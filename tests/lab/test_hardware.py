@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,9 +46,12 @@ def drive(stack: Stack, host: str, *flags: str) -> str:
     return next(row.split()[3] for row in rows if "cdrom" in row)
 
 
-def tpm_content(stack: Stack, host: str, uuid: str) -> str:
-    """A checksum over what the TPM of the VM keeps on the host."""
-    return stack.inside(host, "sha256sum", f"/var/lib/libvirt/swtpm/{uuid}/tpm2/tpm2-00.permall").split()[0]
+def tpm_certificate(stack: Stack, host: str, uuid: str) -> bytes:
+    """The certificate in the TPM that the VM has on the host: each TPM is given one of its own when it is made."""
+    content = b64decode(stack.inside(host, "base64", f"/var/lib/libvirt/swtpm/{uuid}/tpm2/tpm2-00.permall"))
+    found = re.search(rb"\x30\x82(..)\x30\x82..\xa0\x03\x02\x01\x02", content, re.DOTALL)
+    assert found, "there is no certificate in the TPM"
+    return content[found.start() : found.start() + 4 + int.from_bytes(found[1], "big")]
 
 
 def second_disk(stack: Stack, host: str, order: str) -> str:
@@ -68,7 +73,7 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
         xml = stack.inside(HOST, "virsh", "dumpxml", "flow-hard")
         assert "<loader readonly='yes' secure='yes' type='pflash'>" in xml and "<smm state='on'/>" in xml
         assert "<tpm model='tpm-crb'>" in xml
-        tpm = tpm_content(stack, HOST, made["uuid"])
+        tpm = tpm_certificate(stack, HOST, made["uuid"])
         assert "OVMF" in xml and "<boot dev='cdrom'/>" in xml
         status, answer = person.call("POST", f"/workloads/{made['uuid']}/snapshots", {"name": "before"})
         assert status == 409 and "TPM" in answer["message"]
@@ -82,7 +87,7 @@ def test_a_vm_by_uefi_has_an_iso_moves_with_it_and_loses_it(stack: Stack, person
 
         assert drive(stack, OTHER) == inside
         assert made["uuid"] not in stack.inside(HOST, "ls", "/var/lib/libvirt/swtpm")
-        assert tpm_content(stack, OTHER, made["uuid"]) == tpm
+        assert tpm_certificate(stack, OTHER, made["uuid"]) == tpm
         assert made["uuid"] not in stack.inside(HOST, "ls", "/var/lib/libvirt/qemu/nvram")
         person.done("DELETE", f"/workloads/{made['uuid']}/cdrom")
         assert drive(stack, OTHER) == drive(stack, OTHER, "--inactive") == "-"
