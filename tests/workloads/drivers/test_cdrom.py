@@ -44,6 +44,13 @@ def test_an_old_machine_has_its_drive_on_ide():
     assert '<target dev="hda" bus="ide" />' in build(replace(SPEC, machine="pc", cdrom=""), "tcg")
 
 
+def test_secure_boot_brings_smm_and_a_secure_loader_and_a_tpm_is_emulated():
+    xml = build(replace(SPEC, firmware="uefi-secure", has_tpm=True), "tcg")
+
+    assert '<loader secure="yes" />' in xml and '<smm state="on" />' in xml
+    assert '<backend type="emulator" version="2.0" />' in xml and parse(xml).has_tpm
+
+
 def test_settings_of_uefi_are_named_by_what_no_rename_changes():
     facts = parse(build(replace(SPEC, firmware="uefi"), "tcg"))
 
