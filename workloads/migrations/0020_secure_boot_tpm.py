@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('workloads', '0018_guest_agent'),
+        ('workloads', '0019_next_size_why'),
     ]
 
     operations = [
