@@ -16,7 +16,7 @@ from workloads.drivers.specs import DiskSpec, NicSpec, VmSpec
 PREFIX = "stowage"
 TCG_CPU = "qemu64"
 BALLOON_PERIOD_S = 5
-# Room to grow while it runs. It costs the guest 1.6 % of the memory that it is not lent, and a balloon at boot.
+# Room to grow while it runs. It costs a Linux guest 64 bytes for each 4 KiB that it is not lent.
 VCPUS_LEAST_MOST, VCPUS_MOST = 8, 240
 MEMORY_MORE_MIB = 16 * 1024
 SLOTS = 12  # each virtio device takes one of them; what is over stays free
