@@ -20,6 +20,7 @@ from datacenter.services.maintenance_steps import (
     member_drain,
     member_over,
     member_plan,
+    member_retry,
     open_again,
     run_ring,
     run_to,
@@ -108,15 +109,15 @@ def maintenance_pause(user: User, run: MaintenanceRun) -> MaintenanceRun:
 
 @transaction.atomic
 def maintenance_resume(user: User, run: MaintenanceRun) -> MaintenanceRun:
-    """Goes on; a host whose plan came to nothing is planned anew, in your name."""
+    """Goes on; a host whose plan came to nothing is planned anew, in your name, and what failed is tried again.
+
+    Where the policy asks for two people, going on approves the plan that the other one asked for.
+    """
     run = _held(user, run, State.PAUSED)
     run.user, run.user_name = account_of(user), user.get_username()
     run.save(update_fields=["user", "user_name"])
-    for member in run.members.filter(state__in=[Step.PLANNING, Step.DRAINING]).select_related("plan"):
-        if member.plan is None or member.plan.state not in (Plan.State.RUNNING, Plan.State.DONE):
-            open_again(member)
-            member.state = Step.WAITING
-            member.save(update_fields=["state"])
+    for member in run.members.exclude(state__in=OVER).select_related("plan", "operation"):
+        member_retry(user, member)
     run_to(run, State.RUNNING)
     audit_write(user, "maintenance_resume", "maintenance", run.pk, run.about)
     return run

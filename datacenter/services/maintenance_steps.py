@@ -14,7 +14,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from datacenter.models import MaintenanceMember, MaintenanceRun, Plan
-from datacenter.services.plans import answer_of, plan_approve, plan_open, plan_reject, planner_ring, world_of
+from datacenter.services.plans import (
+    answer_of,
+    changes_since,
+    plan_approve,
+    plan_open,
+    plan_reject,
+    planner_ring,
+    world_of,
+)
+from datacenter.snapshot import policy_of
 from hosts import services as host_services
 from hosts.errors import Refused, StowageError
 from hosts.models import Host, Operation
@@ -132,11 +141,48 @@ def _planned(user: User, member: MaintenanceMember) -> None:
         raise Refused(plan.reason if plan else "Its plan was removed.")
     if plan.state != Plan.State.PROPOSED:
         return
-    shut_down = set(member.shut_down)
-    staying = [row for row in drain_lines(member) or [] if row.why_not and row.workload not in shut_down]
-    if staying:
+    if staying := _staying(member):
         raise Refused(f"{staying[0].name} can't leave: {staying[0].why_not}")
     member_drain(user, member)
+
+
+def _staying(member: MaintenanceMember) -> list[DrainLine]:
+    """The workloads that can't leave and are not to be shut down."""
+    return [row for row in drain_lines(member) or [] if row.why_not and row.workload not in member.shut_down]
+
+
+def member_retry(user: User, member: MaintenanceMember) -> None:
+    """Takes back what a pause left behind, so that the member's step can be taken again in the user's name.
+
+    A plan that only waits for the second of two people stays: going on is that person's approval.
+    """
+    plan, operation = member.plan, member.operation
+    if member.state in (Step.PLANNING, Step.DRAINING):
+        if plan is not None and plan.state in (Plan.State.RUNNING, Plan.State.DONE):
+            return
+        if member.state == Step.PLANNING and plan is not None and _waits_for(user, plan) and not _staying(member):
+            return
+        open_again(member)
+        _step(member, Step.WAITING)
+    elif operation is not None and operation.state not in (*OPERATION_OPEN, Operation.State.DONE):
+        member.operation = None
+        member.save(update_fields=["operation"])
+        if member.state == Step.ENTERING:
+            _step(member, Step.STOPPING)
+
+
+def _waits_for(user: User, plan: Plan) -> bool:
+    asked_by_another = plan.requested_by_name != user.get_username() and plan.state == Plan.State.PROPOSED
+    return asked_by_another and policy_of(plan.site).two_people and not changes_since(plan)
+
+
+def _maintain(user: User, member: MaintenanceMember, *, on: bool) -> None:
+    """Begins the operation; asked again while it is open or done, it is the same one."""
+    host, key = host_of(member), f"maintenance-{member.pk}-{'on' if on else 'off'}"
+    failed = Operation.objects.filter(idempotency_key__startswith=key)
+    failed = failed.exclude(state__in=(*OPERATION_OPEN, Operation.State.DONE))
+    member.operation = host_services.host_maintain(user, host, on=on, idempotency_key=f"{key}-{failed.count() + 1}")
+    member.save(update_fields=["operation"])
 
 
 def _drained(user: User, member: MaintenanceMember) -> None:
@@ -160,10 +206,7 @@ def _stopped(user: User, member: MaintenanceMember) -> None:
         if operation is None or operation.state not in (*OPERATION_OPEN, Operation.State.DONE):
             raise Refused(f"{row.name} did not stop. {operation.message if operation else ''} Stop it by hand.".strip())
         return
-    member.operation = host_services.host_maintain(
-        user, host_of(member), on=True, idempotency_key=f"maintenance-{member.pk}-on"
-    )
-    member.save(update_fields=["operation"])
+    _maintain(user, member, on=True)
     _step(member, Step.ENTERING)
 
 
@@ -181,10 +224,7 @@ def _works(_user: User, _member: MaintenanceMember) -> None:
 
 def _left(user: User, member: MaintenanceMember) -> None:
     if member.operation is None:
-        member.operation = host_services.host_maintain(
-            user, host_of(member), on=False, idempotency_key=f"maintenance-{member.pk}-off"
-        )
-        member.save(update_fields=["operation"])
+        _maintain(user, member, on=False)
     elif _is_over(member):
         member_over(member, Step.DONE)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from datacenter.alerts.events import maintenance_paused
 from datacenter.alerts.reading import Verdict
-from datacenter.models import AlertRule, MaintenanceRun, Plan
+from datacenter.models import AlertRule, MaintenanceRun, Plan, Policy
 from datacenter.services.execution import plan_advance
 from datacenter.services.maintaining import (
     maintenance_begin,
@@ -260,3 +260,46 @@ def test_a_viewer_drains_nothing(hosts: dict[str, Host]):
 
     with pytest.raises(Forbidden):
         maintenance_drain(viewer, hosts["alpha"])
+
+
+def test_with_two_people_each_host_waits_until_the_other_one_goes_on(hosts: dict[str, Host]):
+    first, second = a_user(), a_user()
+    Policy.objects.update_or_create(site=a_site(), defaults={"two_people": True})
+    run = rounds(maintenance_roll(first, a_site()), 3)
+    assert (run.state, steps(run)["alpha"]) == ("paused", "planning")
+    assert "somebody else must approve" in run.sentence
+
+    maintenance_resume(first, run)
+    run = rounds(run, 3)
+    assert (run.state, steps(run)["alpha"]) == ("paused", "planning")
+
+    maintenance_resume(second, run)
+    run = rounds(run)
+    assert (run.state, steps(run)["alpha"]) == ("running", "work")
+    assert Plan.objects.get(state="done").approved_by == second
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_maintenance_operation_that_failed_is_tried_again_when_somebody_goes_on(hosts: dict[str, Host], is_on: bool):
+    user = a_user()
+    run = rounds(maintenance_roll(user, a_site()), 3 if is_on else 10)
+    if not is_on:
+        maintenance_work_done(user, run, 1)
+    for _ in range(10):
+        maintenance_advance(run.pk)
+        planned(run)
+        for plan in Plan.objects.filter(state="running"):
+            plan_advance(plan.pk)
+        wanted = f"host_maintenance_{'on' if is_on else 'off'}"
+        if Operation.objects.filter(kind=wanted, state__in=["queued", "running"]).exists():
+            break
+        end_operations()
+    end_operations("failed")
+    maintenance_advance(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.sentence) == ("paused", "alpha: It broke.")
+
+    maintenance_resume(user, run)
+
+    run = rounds(run)
+    assert steps(run)["alpha"] == ("work" if is_on else "done")
