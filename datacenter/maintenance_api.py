@@ -12,7 +12,7 @@ from ninja import Query, Router, Schema, Status
 from datacenter.models import MaintenanceRun
 from datacenter.questions_api import site_found
 from datacenter.services import maintaining as services
-from datacenter.services.maintenance_steps import drain_lines
+from datacenter.services.draining import drain_lines
 from hosts.api import OPERATE, VIEW, host_found
 from hosts.errors import Invalid, NotFound
 from hosts.models import Rack
@@ -67,11 +67,15 @@ class MaintenanceDetailOut(MaintenanceOut):
 
 
 class MaintenanceIn(Schema):
-    """A `host` to be emptied after your approval, or a `site` or `rack` of it to be taken host after host."""
+    """A `host` to be emptied after your approval, or a `site` or `rack` of it to be taken host after host.
+
+    Each host of those waits for your word; with `is_cycled` it is switched off and woken instead.
+    """
 
     host: UUID | None = None
     site: int | None = None
     rack: str = ""
+    is_cycled: bool = False
 
 
 class BeginIn(Schema):
@@ -104,7 +108,7 @@ def maintenance_request(request: HttpRequest, payload: MaintenanceIn) -> Status[
     rack = Rack.objects.filter(site=site, name=payload.rack).first()
     if payload.rack and rack is None:
         raise NotFound(f"There is no rack {payload.rack[:63]} at {site}.")
-    return Status(202, services.maintenance_roll(request.user, site, rack=rack))
+    return Status(202, services.maintenance_roll(request.user, site, rack=rack, is_cycled=payload.is_cycled))
 
 
 @router.get("/{uuid:uuid}", response=MaintenanceDetailOut, auth=VIEW)

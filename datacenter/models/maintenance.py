@@ -17,6 +17,7 @@ class MaintenanceRun(models.Model):
     class Hook(models.TextChoices):
         STAY = "stay", "the host stays in maintenance"
         WAIT = "wait", "wait until an operator says that the work is done"
+        CYCLE = "cycle", "switch the host off and wake it"
 
     class State(models.TextChoices):
         PROPOSED = "proposed", "waits for approval"
@@ -59,6 +60,7 @@ class MaintenanceMember(models.Model):
         STOPPING = "stopping", "what stays is being shut down"
         ENTERING = "entering", "maintenance begins"
         WORK = "work", "in maintenance: work on it"
+        CYCLING = "cycling", "switched off and woken"
         LEAVING = "leaving", "maintenance ends"
         DONE = "done", "done"
         DROPPED = "dropped", "left as it was"

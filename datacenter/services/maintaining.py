@@ -12,9 +12,9 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from datacenter.models import MaintenanceMember, MaintenanceRun, Plan
+from datacenter.services.draining import drain_lines
 from datacenter.services.maintenance_steps import (
     OVER,
-    drain_lines,
     host_of,
     maintenance_advance,
     member_drain,
@@ -24,6 +24,7 @@ from datacenter.services.maintenance_steps import (
     open_again,
     run_ring,
     run_to,
+    why_not_back,
 )
 from datacenter.services.plans import plan_reject, plan_stop
 from hosts.accounts import account_of
@@ -41,21 +42,25 @@ def maintenance_drain(user: User, host: Host) -> MaintenanceRun:
     return _open(user, host.rack.site, host.name, [host], Hook.STAY)
 
 
-def maintenance_roll(user: User, site: Site, *, rack: Rack | None = None) -> MaintenanceRun:
-    """Maintenance of all hosts of the site or the rack, one after the other; each is handed back before the next."""
+def maintenance_roll(user: User, site: Site, *, rack: Rack | None = None, is_cycled: bool = False) -> MaintenanceRun:
+    """Maintenance of all hosts of the site or the rack, one after the other; each is handed back before the next.
+
+    Each waits for an operator's word, or with `is_cycled` is switched off and woken instead.
+    """
     found = Host.objects.filter(rack__site=site, lifecycle=Host.Lifecycle.ENROLLED, is_in_maintenance=False)
     found = found.filter(rack=rack) if rack else found
     hosts = [host for host in found.order_by("rack__name", "name") if host.power == Host.Power.ON]
     about = f"rack {rack.name} of {site.name}" if rack else f"site {site.name}"
     if not hosts:
         raise Refused(f"There is no host that is on in {about}, outside of maintenance.")
-    return _open(user, site, about, hosts, Hook.WAIT)
+    return _open(user, site, about, hosts, Hook.CYCLE if is_cycled else Hook.WAIT)
 
 
 def _open(user: User, site: Site, about: str, hosts: list[Host], hook: str) -> MaintenanceRun:
     refuse_unless(user, "operate", site)
     for host in hosts:
         refuse_if(why_not(host, "maintenance_on") or why_not(host, "drain"))
+        refuse_if(why_not(host, "wake_drill") if hook == Hook.CYCLE else None)
     try:
         with transaction.atomic():
             run = MaintenanceRun.objects.create(
@@ -147,8 +152,7 @@ def maintenance_work_done(user: User, run: MaintenanceRun, number: int) -> Maint
     if member is None:
         raise Refused("That host does not wait for your word. Reload the page.")
     host = host_of(member)
-    if (reason := why_not(host, "drain")) or host.hypervisor_sentence:
-        raise Refused(f"{host.name} is not back yet: {reason or host.hypervisor_sentence}")
+    refuse_if(why_not_back(host))
     member.state, member.operation = Step.LEAVING, None
     member.save(update_fields=["state", "operation"])
     audit_write(user, "maintenance_work_done", "maintenance", run.pk, run.about, host=host.name)

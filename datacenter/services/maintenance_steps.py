@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,14 +14,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from datacenter.models import MaintenanceMember, MaintenanceRun, Plan
+from datacenter.services.draining import LIVE, DrainLine, drain_lines
 from datacenter.services.plans import (
-    answer_of,
     changes_since,
     plan_approve,
     plan_open,
     plan_reject,
     planner_ring,
-    world_of,
 )
 from datacenter.snapshot import policy_of
 from hosts import services as host_services
@@ -35,58 +34,8 @@ from workloads.models import Workload
 
 State, Step, Hook = MaintenanceRun.State, MaintenanceMember.State, MaintenanceRun.Hook
 OVER = (Step.DONE, Step.DROPPED)
-LIVE = (
-    Workload.State.RUNNING,
-    Workload.State.PAUSED,
-    Workload.State.MIGRATING,
-    Workload.State.STARTING,
-    Workload.State.CREATING,
-    Workload.State.UNKNOWN,
-)
+BACK_WITHIN = timedelta(minutes=2)  # a woken host's plane tells of its hypervisor every few seconds
 OPERATION_OPEN = (Operation.State.QUEUED, Operation.State.RUNNING, Operation.State.UNDOING, Operation.State.STUCK)
-
-
-@dataclass(frozen=True)
-class DrainLine:
-    """What becomes of one workload of the host: it moves to `target`, or stays for `why_not`."""
-
-    workload: str
-    name: str
-    kind: str
-    target: str
-    seconds: float  # predicted, as are those below
-    blackout_ms: float
-    moved_mib: float  # memory and disks
-    why_not: str
-
-
-def drain_lines(member: MaintenanceMember) -> list[DrainLine] | None:
-    """A line for each running workload of the member's host by its plan; None while the planner is at work."""
-    answer, world = (answer_of(member.plan), world_of(member.plan)) if member.plan else (None, None)
-    if answer is None or world is None:
-        return None
-    hosts = {host.id: host.label for host in world.hosts}
-    moves = {move.workload: move for move in answer.moves}
-    reasons = {row.workload: row.sentence for row in answer.workloads_unmoved}
-    live = {str(pk) for pk in Workload.objects.filter(host=member.host, state__in=LIVE).values_list("pk", flat=True)}
-    lines = []
-    for row in world.workloads:
-        if row.host != str(member.host_id) or (row.id not in live and row.id not in moves):
-            continue
-        move = moves.get(row.id)
-        lines.append(
-            DrainLine(
-                row.id,
-                row.label,
-                row.kind,
-                hosts.get(move.target, move.target) if move else "",
-                move.seconds if move else 0.0,
-                move.blackout_ms if move else 0.0,
-                move.memory_mib + 1024 * move.copy_gib if move else 0.0,
-                "" if move else reasons.get(row.id, "The planner found no place for it."),
-            )
-        )
-    return lines
 
 
 def member_plan(user: User, member: MaintenanceMember) -> None:
@@ -177,11 +126,15 @@ def _waits_for(user: User, plan: Plan) -> bool:
 
 
 def _maintain(user: User, member: MaintenanceMember, *, on: bool) -> None:
-    """Begins the operation; asked again while it is open or done, it is the same one."""
-    host, key = host_of(member), f"maintenance-{member.pk}-{'on' if on else 'off'}"
-    failed = Operation.objects.filter(idempotency_key__startswith=key)
+    key = f"maintenance-{member.pk}-{'on' if on else 'off'}"
+    _operate(member, key, partial(host_services.host_maintain, user, host_of(member), on=on))
+
+
+def _operate(member: MaintenanceMember, key: str, begin: Callable[..., Operation]) -> None:
+    """Begins the operation; asked again while it is open or done it is the same one, after a failure a new one."""
+    failed = Operation.objects.filter(idempotency_key__startswith=f"{key}-")
     failed = failed.exclude(state__in=(*OPERATION_OPEN, Operation.State.DONE))
-    member.operation = host_services.host_maintain(user, host, on=on, idempotency_key=f"{key}-{failed.count() + 1}")
+    member.operation = begin(idempotency_key=f"{key}-{failed.count() + 1}")
     member.save(update_fields=["operation"])
 
 
@@ -214,12 +167,37 @@ def _entered(_user: User, member: MaintenanceMember) -> None:
     if _is_over(member):
         if member.run.hook == Hook.STAY:
             member_over(member, Step.DONE)
+        elif member.run.hook == Hook.CYCLE:
+            member.operation = None
+            member.save(update_fields=["operation"])
+            _step(member, Step.CYCLING)
         else:
             _step(member, Step.WORK)
 
 
 def _works(_user: User, _member: MaintenanceMember) -> None:
     """Nothing to do: `maintenance_work_done` goes on."""
+
+
+def _cycled(user: User, member: MaintenanceMember) -> None:
+    """A wake drill is just that: proven empty, switched off, woken, in quarantine if it does not wake."""
+    if member.operation is None:
+        drill = partial(host_services.host_wake_drill, user, host_of(member))
+        _operate(member, f"maintenance-{member.pk}-cycle", drill)
+    elif _is_over(member):
+        if reason := why_not_back(host_of(member)):
+            if timezone.now() - (member.operation.finished_at or member.operation.created_at) < BACK_WITHIN:
+                return
+            raise Refused(reason)
+        member.operation = None
+        member.save(update_fields=["operation"])
+        _step(member, Step.LEAVING)
+
+
+def why_not_back(host: Host) -> str | None:
+    """None, or why a host cannot be handed back after the work on it."""
+    reason = why_not(host, "drain") or host.hypervisor_sentence
+    return f"{host.name} is not back yet: {reason}" if reason else None
 
 
 def _left(user: User, member: MaintenanceMember) -> None:
@@ -236,6 +214,7 @@ _STEPS: dict[str, Callable[[Any, MaintenanceMember], None]] = {
     Step.STOPPING: _stopped,
     Step.ENTERING: _entered,
     Step.WORK: _works,
+    Step.CYCLING: _cycled,
     Step.LEAVING: _left,
 }
 

@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from datacenter.models import MaintenanceMember, MaintenanceRun, Plan
 from datacenter.services import maintaining as services
-from datacenter.services.maintenance_steps import OVER, drain_lines
+from datacenter.services.draining import drain_lines
+from datacenter.services.maintenance_steps import OVER
 from hosts.access import NOT_AN_OPERATOR, may
 from hosts.buttons import Button
 from hosts.doors import action, done_or_said, page
@@ -29,12 +30,13 @@ def maintenance_list(request: HttpRequest) -> HttpResponse:
     refused = None if may(request.user, "operate") else NOT_AN_OPERATOR
     url = reverse("maintenance-roll")
     ask = "Host after host is emptied, waits in maintenance for your word, and is handed back. It begins at once."
+    option = "Don't wait for my word: switch each host off and wake it"
     asks = []
     for site in Site.objects.prefetch_related("racks"):
         places = [(f"site-{site.pk}", f"The whole of {site.name}", ("site", str(site.pk)))]
         places += [(f"rack-{rack.pk}", f"Rack {rack.name}", ("rack", str(rack.pk))) for rack in site.racks.all()]
         buttons = [
-            Button(key, label, url, refused, "btn-primary", "wrench", ask, hidden=(hidden,))
+            Button(key, label, url, refused, "btn-primary", "wrench", ask, hidden=(hidden,), option=option)
             for key, label, hidden in places
         ]
         asks.append((site, buttons))
@@ -90,7 +92,8 @@ def maintenance_roll(request: HttpRequest) -> HttpResponse:
     site = rack.site if rack else Site.objects.filter(pk=_number(request, "site")).first()
     if site is None:
         raise NotFound("There is no such site or rack. Choose one on the page of maintenance.")
-    run = done_or_said(request, lambda: services.maintenance_roll(request.user, site, rack=rack))
+    is_cycled = bool(request.POST.get("option"))
+    run = done_or_said(request, lambda: services.maintenance_roll(request.user, site, rack=rack, is_cycled=is_cycled))
     return redirect("maintenance-run", uuid=run.pk) if run else redirect("maintenance")
 
 

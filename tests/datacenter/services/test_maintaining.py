@@ -11,6 +11,7 @@ from django.utils import timezone
 from datacenter.alerts.events import maintenance_paused
 from datacenter.alerts.reading import Verdict
 from datacenter.models import AlertRule, MaintenanceRun, Plan, Policy
+from datacenter.services.draining import drain_lines
 from datacenter.services.execution import plan_advance
 from datacenter.services.maintaining import (
     maintenance_begin,
@@ -22,7 +23,7 @@ from datacenter.services.maintaining import (
     maintenance_sweep,
     maintenance_work_done,
 )
-from datacenter.services.maintenance_steps import drain_lines, maintenance_advance
+from datacenter.services.maintenance_steps import maintenance_advance
 from datacenter.services.planning import plan_make
 from hosts.errors import Forbidden, Refused
 from hosts.models import Host, Operation
@@ -260,6 +261,41 @@ def test_a_viewer_drains_nothing(hosts: dict[str, Host]):
 
     with pytest.raises(Forbidden):
         maintenance_drain(viewer, hosts["alpha"])
+
+
+def test_each_host_of_a_rack_is_switched_off_and_woken_and_handed_back(hosts: dict[str, Host]):
+    run = rounds(maintenance_roll(a_user(), a_site(), is_cycled=True), 40)
+
+    assert (run.state, set(steps(run).values())) == ("done", {"done"})
+    drills = Operation.objects.filter(kind="host_wake_drill")
+    assert sorted(drills.values_list("subject_name", flat=True)) == ["alpha", "beta", "gamma"]
+
+
+def test_a_host_that_did_not_wake_pauses_the_run_and_is_not_handed_back(hosts: dict[str, Host]):
+    user = a_user()
+    run = maintenance_roll(user, a_site(), is_cycled=True)
+    for _ in range(10):
+        maintenance_advance(run.pk)
+        planned(run)
+        for plan in Plan.objects.filter(state="running"):
+            plan_advance(plan.pk)
+        if Operation.objects.filter(kind="host_wake_drill").exists():
+            break
+        end_operations()
+    end_operations("failed")
+
+    run = rounds(run, 3)
+
+    assert (run.state, run.sentence, steps(run)["alpha"]) == ("paused", "alpha: It broke.", "cycling")
+    maintenance_resume(user, run)
+    assert steps(rounds(run))["alpha"] == "done"
+
+
+def test_a_host_without_a_bmc_is_not_taken_to_be_switched_off(hosts: dict[str, Host]):
+    a_host("delta", bmc=False)
+
+    with pytest.raises(Refused, match="BMC"):
+        maintenance_roll(a_user(), a_site(), is_cycled=True)
 
 
 def test_with_two_people_each_host_waits_until_the_other_one_goes_on(hosts: dict[str, Host]):
