@@ -60,3 +60,29 @@ def test_a_rack_pauses_at_the_host_whose_vm_is_pinned_and_leaves_all_as_it_was(p
         assert person.call("POST", f"{at}/stop")[0] == 200
     assert set(workloads_of(person, "lab-b1")) == before
     assert not person.get(f"/hosts/{host['uuid']}")["is_in_maintenance"]
+
+
+def test_a_host_of_a_rack_is_emptied_switched_off_woken_and_handed_back(person: ApiPerson):
+    host = a_host_that_can_be_emptied(person)
+    site = next(row["id"] for row in person.get("/sites") if row["name"] == "lab")
+    # who is in maintenance already is passed over, and so are its pinned workloads
+    neighbours = [row for row in person.get("/hosts") if row["rack"] == host["rack"] and row["name"] != host["name"]]
+    for row in neighbours:
+        person.done("POST", f"/hosts/{row['uuid']}/maintenance?on=true")
+    wakes = person.get(f"/wakes/{site}")["wakes"]
+    status, run = person.call("POST", "/maintenance", {"site": site, "rack": host["rack"], "is_cycled": True})
+    try:
+        assert (status, [member["host_name"] for member in run["members"]]) == (202, [host["name"]]), run
+        at = f"/maintenance/{run['uuid']}"
+
+        eventually(lambda: person.get(at)["state"] != "running", LIMIT_S)
+
+        found = person.get(at)
+        assert (found["state"], [member["state"] for member in found["members"]]) == ("done", ["done"]), found
+    finally:
+        person.call("POST", f"/maintenance/{run.get('uuid')}/stop")  # refused where it is over
+        for row in neighbours:
+            person.done("POST", f"/hosts/{row['uuid']}/maintenance?on=false")
+    now = person.host(host["name"])
+    assert (now["power"], now["is_in_maintenance"]) == ("on", False)
+    assert person.get(f"/wakes/{site}")["wakes"] == wakes + 1
