@@ -36,7 +36,9 @@ def test_a_running_vm_is_taken_and_brought_back_with_its_memory(stack: Stack, pe
     assert person.get(path)["state"] == "running" and rows()["first"]["is_current"]
 
     # its definition came back too: what was asked for its next start is no more, and may be asked for again
-    assert "131072" in stack.inside(HOST, "virsh", "dumpxml", "flow-vm", "--inactive", "--xpath", "/domain/memory")
+    assert "131072" in stack.inside(
+        HOST, "virsh", "dumpxml", "flow-vm", "--inactive", "--xpath", "/domain/currentMemory"
+    )
     status, answer = person.call("POST", f"{path}/resize", {"cpu_cores": 1, "memory_mib": 128})
     assert status == 422 and "has that size already" in answer["message"]
 
